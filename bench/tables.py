@@ -147,8 +147,13 @@ def build_table(suite: Suite, out: Path) -> Table:
             entry = latest.get((row.name, dataset), {"reason": f"not run yet: {_command(suite, row, dataset)}"})
             records = load_records(out, entry["key"]) if "key" in entry else []
             used |= {record.run for record in records}
-            cells += [_cell(suite, row, dataset, column, entry, records) for column in suite.columns]
+            cells += cells_of(suite, row, dataset, entry, records)
     return Table(suite, datasets, tuple(cells), tuple(journal for journal in journals if journal.run in used))
+
+
+def cells_of(suite: Suite, row: Row, dataset: str, entry: Json, records: Sequence[Record]) -> list[Cell]:
+    """The cells of a row and a data set, one per column, from the journal's entry and the records."""
+    return [_cell(suite, row, dataset, column, entry, records) for column in suite.columns]
 
 
 def verdict(value: Estimate, published: str, direction: str) -> Verdict:
