@@ -12,10 +12,10 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.manifest import load_manifest
@@ -26,7 +26,7 @@ from bench.tables import Cell, cells_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_RUN, _KEY = "bench.run", "bench.key"
+_RUN, _KEY, _KIND = "bench.run", "bench.key", "bench.kind"
 
 
 class Tracker:
@@ -59,7 +59,7 @@ class Tracker:
             return f"MLflow: nothing lost, but not mirrored ({self.failure}); when the server is back: {catch_up}"
         return f"MLflow: {self.uri} (browse: mlflow ui --backend-store-uri {self.uri})"
 
-    def _guard(self, action: Any) -> None:
+    def _guard(self, action: Callable[[MlflowClient], object]) -> None:
         if self.failure:
             return
         try:
@@ -86,14 +86,19 @@ class Tracker:
 def _mirror(client: MlflowClient, out: Path, journal: Journal) -> str:
     """Create what is missing of a run and its cells; returns the parent's id."""
     experiment = _experiment(client, out, journal.table)
-    known = {
-        (run.data.tags.get(_RUN), run.data.tags.get(_KEY, "")): run.info.run_id
-        for run in client.search_runs([experiment], f"tags.`{_RUN}` = '{journal.run}'", max_results=5000)
-    }
-    parent = known.get((journal.run, "")) or _create(client, experiment, journal, f"{journal.table} {journal.started}")
+    parent, mirrored = None, set()
+    for run in client.search_runs([experiment], f"tags.`{_RUN}` = '{journal.run}'", max_results=5000):
+        if run.data.tags.get(_KIND) == "reproduction":
+            parent = str(run.info.run_id)
+        elif _KEY in run.data.tags:
+            mirrored.add(run.data.tags[_KEY])
+        else:  # a dying server got half of it
+            client.delete_run(run.info.run_id)
+    if parent is None:
+        parent = _create(client, experiment, journal, f"{journal.table} {journal.started}", {_KIND: "reproduction"})
     for entry in journal.cells:
         finished = entry["state"] in ("done", "failed")
-        if finished and (journal.run, entry["key"]) not in known:
+        if finished and entry["key"] not in mirrored:
             _mirror_cell(client, out, experiment, parent, journal, entry)
     if journal.finished:
         counts = {state: sum(c["state"] == state for c in journal.cells) for state in ("done", "failed", "not run")}
@@ -113,7 +118,7 @@ def _experiment(client: MlflowClient, out: Path, name: str) -> str:
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, **tags: str) -> str:
+def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, tags: dict[str, str]) -> str:
     about = journal.provenance
     common = {
         "mlflow.runName": name,
@@ -130,9 +135,7 @@ def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, 
     return str(run.info.run_id)
 
 
-def _mirror_cell(
-    client: MlflowClient, out: Path, experiment: str, parent: str, journal: Journal, entry: Json
-) -> None:
+def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, journal: Journal, entry: Json) -> None:
     from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
     suite = load_suite(journal.table)
@@ -141,8 +144,8 @@ def _mirror_cell(
     records = load_records(out, entry["key"])
     cells = [cell for cell in cells_of(suite, row, manifest.name, entry, records) if cell.value is not None]
     name = f"{row.name} on {manifest.name}"
-    # the key goes on last: a cell that a dying server got half of is made again, not taken for whole
-    run = _create(client, experiment, journal, name, **{"mlflow.parentRunId": parent, "state": entry["state"]})
+    tags = {_KIND: "cell", "mlflow.parentRunId": parent, "state": entry["state"]}
+    run = _create(client, experiment, journal, name, tags)
     parameters = {
         "row": row.name, "method": row.method, "dataset": manifest.name, "scale": suite.scale,
         "temperature": row.temperature, **{f"setting.{k}": v for k, v in row.settings.items()},
@@ -162,7 +165,7 @@ def _mirror_cell(
     )
     client.log_text(run, _per_image(cells), "per_image.csv")
     client.set_terminated(run, "FINISHED" if entry["state"] == "done" else "FAILED", end_time=now)
-    client.set_tag(run, _KEY, entry["key"])
+    client.set_tag(run, _KEY, entry["key"])  # last: what lacks it is not whole
 
 
 def _metrics(cell: Cell) -> dict[str, float]:
