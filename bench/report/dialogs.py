@@ -1,0 +1,93 @@
+"""What the dialogs of the HTML report show: per-image values, and thumbnails embedded once however many show them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.report import words
+from bench.tables import Cell, Estimate, Table
+from bench.thumbnails import thumbnail_path
+
+_PICTURED = 100  # images of a cell that are embedded as thumbnails; more would make a file that no phone opens
+_TERMS = "No pictures: the terms of these images do not allow copies in a report."
+
+
+class _Pictures:
+    """The thumbnails of a report, each embedded once however many cells show it."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+        self._known: dict[Path, int | None] = {}
+
+    def add(self, path: Path) -> int | None:
+        """Its number, or None where there is no such file."""
+        if path not in self._known:
+            self._known[path] = len(self.uris) if path.is_file() else None
+            if path.is_file():
+                self.uris.append(f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode()}")
+        return self._known[path]
+
+
+def dialog_data(measured: Sequence[Cell], table: Table, out: Path, thumbnails: bool) -> dict[str, Any]:
+    """What the script fills the dialog with."""
+    pictures = _Pictures()
+    cells = []
+    for cell in measured:
+        images = []
+        for index, image in enumerate(cell.images):
+            paths = (
+                thumbnail_path(out, cell.dataset, f"{image.id}-x{table.suite.scale}", "lr"),
+                thumbnail_path(out, cell.key, image.id, "sr"),
+                thumbnail_path(out, cell.dataset, image.id, "hr"),
+            )
+            shown = [pictures.add(path) for path in paths] if thumbnails and index < _PICTURED else []
+            draws = [_rounded(image.common, cell)]
+            if words.has_own_protocol(cell):
+                draws.append(_rounded(image.as_published, cell))
+            images.append([image.id, draws, shown])
+        about = {"title": words.name(cell), "facts": _facts(cell), "digits": words.digits(cell)}
+        cells.append({**about, "images": images})
+    return {"pictures": pictures.uris, "cells": cells, "terms": "" if thumbnails else _TERMS}
+
+
+def _facts(cell: Cell) -> list[tuple[str, str]]:
+    """What is known of a cell, as (label, text)."""
+    assert cell.value is not None
+    assert cell.value_as_published is not None
+    meaning = words.MEANINGS[cell.verdict]
+    facts = [
+        ("Published", f"{cell.published} {cell.unit}" if cell.published else "nothing"),
+        ("Measured", _estimate(cell.value, cell, cell.protocol)),
+    ]
+    if words.has_own_protocol(cell):
+        facts.append(("As published", _estimate(cell.value_as_published, cell, cell.protocol_as_published)))
+    if cell.difference is not None:
+        facts.append(("Difference", f"{words.signed(cell.difference, words.digits(cell))} {cell.unit}"))
+    facts.append(("Verdict", f"{words.SYMBOLS[cell.verdict]} {cell.verdict}: {meaning}"))
+    if cell.verdict == "partial" and cell.reason:
+        facts.append(("Problem", cell.reason))
+    if cell.value.infinite:
+        facts.append(("Infinite", f"{words.infinity(cell)}; one makes the mean infinite"))
+    draws = max(len(image.common) for image in cell.images)
+    if draws > 1:
+        spread = words.number(cell.value.draw_stderr, words.digits(cell))
+        facts.append(("Draws", f"{draws} per image at temperature {cell.temperature:g}; their standard error {spread}"))
+    return facts
+
+
+def _estimate(value: Estimate, cell: Cell, protocol: str) -> str:
+    measured = f"{words.with_error(value, words.digits(cell))} {cell.unit}".rstrip()
+    return f"{measured} ({words.images_of(cell)}; {protocol})"
+
+
+def _rounded(draws: Sequence[float], cell: Cell) -> list[float | str]:
+    return [plain(round(value, words.digits(cell) + 1)) for value in draws]
+
+
+def plain(value: float) -> float | str:
+    """A number for JSON, which has no infinity; JavaScript's Number() reads the word."""
+    return value if math.isfinite(value) else str(value).replace("inf", "Infinity")

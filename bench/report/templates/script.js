@@ -1,0 +1,124 @@
+"use strict";
+(() => {
+  const collator = new Intl.Collator(undefined, { numeric: true });
+  const original = new WeakMap();
+  let data = null;
+
+  function compare(a, b, kind, sign) {
+    if (a === null || b === null) return (a === null) - (b === null); // no value: last, whichever way
+    return sign * (kind === "number" ? Number(a) - Number(b) : collator.compare(a, b));
+  }
+
+  // First the best on top, then the worst, then the order of the paper again.
+  function sort(button) {
+    const table = button.closest("table");
+    const head = button.closest("th");
+    if (!original.has(table)) original.set(table, [...table.tBodies]);
+    const { column, kind, best } = button.dataset;
+    const other = best === "descending" ? "ascending" : "descending";
+    const order = { none: best, [best]: other, [other]: "none" }[head.getAttribute("aria-sort")];
+    for (const th of table.querySelectorAll("th[aria-sort]")) th.setAttribute("aria-sort", "none");
+    head.setAttribute("aria-sort", order);
+    const bodies = [...original.get(table)];
+    if (order !== "none") {
+      const sign = order === "ascending" ? 1 : -1;
+      const keys = new Map(bodies.map((body) => [body, JSON.parse(body.dataset.keys)[column]]));
+      bodies.sort((a, b) => compare(keys.get(a), keys.get(b), kind, sign));
+    }
+    table.append(...bodies);
+  }
+
+  function element(tag, properties = {}, ...children) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children);
+    return made;
+  }
+
+  function print(value, digits) {
+    const number = Number(value);
+    return Number.isFinite(number) ? number.toFixed(digits).replace("-", "−") : number < 0 ? "−∞" : "∞";
+  }
+
+  function mean(draws) {
+    return draws.reduce((sum, draw) => sum + Number(draw), 0) / draws.length;
+  }
+
+  function columnsOf(cell) {
+    const [, measures] = cell.images[0];
+    return measures.flatMap((draws, measure) => {
+      const name = measure ? "As published" : "Measured";
+      const all = [{ title: name, of: (image) => mean(image[1][measure]) }];
+      if (draws.length < 2) return all;
+      const each = draws.map((_, index) => ({ title: `draw ${index + 1}`, of: (image) => image[1][measure][index] }));
+      return [...all, ...each];
+    });
+  }
+
+  function pictures(image) {
+    const names = ["LR", "SR", "HR"];
+    const shown = image[2].map((index, place) =>
+      index === null
+        ? element("figure", { className: "missing" }, names[place] + ": no picture")
+        : element(
+            "figure",
+            {},
+            element("img", {
+              src: data.pictures[index],
+              alt: `${names[place]} of ${image[0]}`,
+              className: names[place].toLowerCase(),
+              loading: "lazy",
+            }),
+            element("figcaption", {}, names[place]),
+          ),
+    );
+    return element("td", { className: "pictured" }, element("div", { className: "pictures" }, ...shown));
+  }
+
+  function head(title, column, kind) {
+    const button = element("button", { type: "button", className: "sort" }, title);
+    Object.assign(button.dataset, { column, kind, best: kind === "number" ? "descending" : "ascending" });
+    const th = element("th", { scope: "col", className: column ? "value" : "" }, button);
+    th.setAttribute("aria-sort", "none");
+    return th;
+  }
+
+  function imagesTable(cell) {
+    const columns = columnsOf(cell);
+    const anyPicture = cell.images.some((image) => image[2].some((index) => index !== null));
+    const heads = [head("Image", 0, "text"), ...columns.map(({ title }, index) => head(title, index + 1, "number"))];
+    if (anyPicture) heads.push(element("th", { scope: "col" }, "Pictures"));
+    const table = element("table", { className: "images" }, element("thead", {}, element("tr", {}, ...heads)));
+    for (const image of cell.images) {
+      const values = columns.map(({ of }) => of(image));
+      const row = element("tr", {}, element("th", { scope: "row" }, image[0]));
+      row.append(...values.map((value) => element("td", { className: "value" }, print(value, cell.digits))));
+      if (anyPicture) row.append(pictures(image));
+      const body = element("tbody", {}, row);
+      body.dataset.keys = JSON.stringify([image[0], ...values.map(String)]);
+      table.append(body);
+    }
+    return table;
+  }
+
+  function open(index) {
+    data ??= JSON.parse(document.getElementById("data").textContent);
+    const cell = data.cells[index];
+    const dialog = document.getElementById("cell");
+    const facts = cell.facts.flatMap(([label, text]) => [element("dt", {}, label), element("dd", {}, text)]);
+    const content = [element("dl", { className: "facts" }, ...facts)];
+    if (data.terms) content.push(element("p", { className: "quiet" }, data.terms));
+    content.push(element("div", { className: "scroll" }, imagesTable(cell)));
+    document.getElementById("cell-title").textContent = cell.title;
+    dialog.querySelector(".content").replaceChildren(...content);
+    dialog.showModal();
+    dialog.scrollTop = 0;
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    const dialog = document.getElementById("cell");
+    const button = target.closest("button");
+    if (target === dialog || button?.matches(".close")) dialog.close(); // the backdrop counts as the dialog
+    else if (button?.matches(".sort")) sort(button);
+    else if (button?.matches(".open")) open(Number(button.dataset.cell));
+  });
+})();
