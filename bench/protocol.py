@@ -107,7 +107,9 @@ class Protocol:
 def to_bytes(values: Values, depth: str = "u8") -> View:
     """An image in [0, 1] (values outside are clipped) on the 0..255 scale: rounded, truncated or as it is."""
     scaled = np.clip(values.astype(np.float64), 0.0, 1.0) * 255.0
-    return {"u8": np.rint, "trunc8": np.floor, "float": np.asarray}[depth](scaled)
+    if depth == "float":
+        return scaled
+    return np.floor(scaled) if depth == "trunc8" else np.rint(scaled)
 
 
 def luma_plane(image: Pixels, grey: str) -> Pixels:

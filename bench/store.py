@@ -184,7 +184,7 @@ def make_folder(path: Path) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> str:
-    return f"{path}: expected a place to write to, got {error.strerror or error}; choose another with --out"
+    return f"{path}: expected a place to write to, got {error.strerror or error}; choose another (--out, HCFLOW_DATA)"
 
 
 def _whole_lines(data: bytes) -> bytes:

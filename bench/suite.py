@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bench.errors import BenchError
 from bench.metrics import METRICS, Measure
 from bench.protocol import Protocol
+from bench.typed import from_table, unknown
 
 SUITES = Path(__file__).parent / "suites"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -163,9 +162,9 @@ def load_suite(name: str) -> Suite:
         raise unknown("table", name.removeprefix("table"), [n.removeprefix("table") for n in suite_names()])
     with (SUITES / f"{name}.toml").open("rb") as stream:
         raw = tomllib.load(stream)
-    raw["columns"] = tuple(_typed(Column, column, f"{name} column") for column in raw["columns"])
+    raw["columns"] = tuple(from_table(Column, column, f"{name} column") for column in raw["columns"])
     raw["rows"] = tuple(_row(row, f"{name} row") for row in raw["rows"])
-    suite = _typed(Suite, {"name": name, **raw}, name)
+    suite = from_table(Suite, {"name": name, **raw}, name)
     for column in suite.columns:
         if column.metric not in METRICS:
             raise unknown("metric", column.metric, list(METRICS), f" in {name}")
@@ -174,31 +173,12 @@ def load_suite(name: str) -> Suite:
     return suite
 
 
-def unknown(kind: str, got: str, choices: list[str], where: str = "") -> BenchError:
-    """The error for a name that does not exist: it lists what does, and the nearest first."""
-    near = difflib.get_close_matches(got, choices, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return BenchError(f"expected a {kind}{where} of {', '.join(choices)}; got {got!r}{hint}")
-
-
 def _row(raw: dict[str, Any], where: str) -> Row:
     published = raw.get("as_published")
     if published is not None:
         Protocol.parse(published["protocol"])
-        raw["as_published"] = _typed(AsPublished, published, f"{where} as_published")
-    return _typed(Row, {"settings": {}, **raw}, where)
-
-
-def _typed(cls: type[T], raw: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a TOML table; missing and unknown keys are errors, arrays become tuples."""
-    names = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
-    for key in raw:
-        if key not in names:
-            raise unknown("key", key, list(names), f" in {where}")
-    missing = [n for n, f in names.items() if n not in raw and f.default is MISSING and f.default_factory is MISSING]
-    if missing:
-        raise BenchError(f"{where}: expected the key {missing[0]!r}, got none")
-    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+        raw["as_published"] = from_table(AsPublished, published, f"{where} as_published")
+    return from_table(Row, {"settings": {}, **raw}, where)
 
 
 def _csv(name: str) -> list[dict[str, str]]:

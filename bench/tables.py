@@ -115,7 +115,7 @@ class Table:
 
     Attributes:
         suite: what was asked.
-        datasets: the paper's, then whatever else was run.
+        datasets: the paper's, then whatever else a run was asked for.
         cells: in the order row, data set, column.
         runs: journals of the runs that measured a value in it.
     """
@@ -138,13 +138,13 @@ def build_table(suite: Suite, out: Path) -> Table:
     """The table as the records in `out` have it; cells without records say why."""
     journals = load_journals(out, suite.name)
     latest = _latest(journals)
-    run_on = {dataset for (_, dataset), entry in latest.items() if "key" in entry}
-    datasets = (*suite.datasets, *sorted(run_on - set(suite.datasets)))
+    asked = {dataset for _, dataset in latest}
+    datasets = (*suite.datasets, *sorted(asked - set(suite.datasets)))
     cells: list[Cell] = []
     used: set[str] = set()
     for row in suite.rows:
         for dataset in datasets:
-            entry = latest.get((row.name, dataset), {"reason": f"not run yet: {_command(suite, row, dataset)}"})
+            entry = latest.get((row.name, dataset), {"reason": f"not run yet: {_command(suite, row)}"})
             records = load_records(out, entry["key"]) if "key" in entry else []
             used |= {record.run for record in records}
             cells += cells_of(suite, row, dataset, entry, records)
@@ -166,7 +166,7 @@ def verdict(value: Estimate, published: str, direction: str) -> Verdict:
         return "better" if direction == "higher" else "differs"
     printed = Decimal(published)
     unit = Decimal(1).scaleb(int(printed.as_tuple().exponent))
-    measured = Decimal(value.mean)
+    measured = Decimal(repr(value.mean))  # its shortest decimal: 28.415 is a tie, as it reads
     if printed in (measured.quantize(unit, ROUND_HALF_UP), measured.quantize(unit, ROUND_DOWN)):
         return "matches"
     difference = measured - printed
@@ -237,6 +237,5 @@ def _title(column: Column) -> str:
     return f"{title} ({space.upper()})" if column.metric in ("psnr", "ssim") else title
 
 
-def _command(suite: Suite, row: Row, dataset: str) -> str:
-    number = suite.name.removeprefix("table")
-    return f"python -m bench run --table {number} --method '{row.name}' --dataset {dataset}"
+def _command(suite: Suite, row: Row) -> str:
+    return f"python -m bench run --table {suite.name.removeprefix('table')} --method '{row.name}'"

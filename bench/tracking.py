@@ -144,13 +144,16 @@ def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, 
     records = load_records(out, entry["key"])
     cells = [cell for cell in cells_of(suite, row, manifest.name, entry, records) if cell.value is not None]
     name = f"{row.name} on {manifest.name}"
-    tags = {_KIND: "cell", "mlflow.parentRunId": parent, "state": entry["state"]}
+    digest = manifest.digest[:32]
+    tags = {
+        _KIND: "cell", "mlflow.parentRunId": parent, "state": entry["state"],
+        "dataset.name": manifest.name, "dataset.digest": digest,
+    }  # fmt: skip
     run = _create(client, experiment, journal, name, tags)
     parameters = {
         "row": row.name, "method": row.method, "dataset": manifest.name, "scale": suite.scale,
         "temperature": row.temperature, **{f"setting.{k}": v for k, v in row.settings.items()},
     }  # fmt: skip
-    digest = manifest.digest[:32]
     now = _milliseconds(journal.finished or journal.started)
     client.log_inputs(run, [DatasetInput(Dataset(manifest.name, digest, "manifest", f"datasets/{manifest.name}.toml"))])
     client.log_batch(

@@ -6,10 +6,22 @@ import argparse
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from bench.acquire import fetch
 from bench.cli.options import add_out, add_table, suite_of
+from bench.cli.progress import DownloadBar
+from bench.data import presence
 from bench.errors import BenchError
+from bench.manifest import load_manifest
 from bench.provenance import choose_device
 from bench.report import write_reports
 from bench.report.text import render_text
@@ -77,15 +89,13 @@ def _run(args: argparse.Namespace) -> int:
 
 def _fetch_missing(suite: Suite, names: list[str]) -> None:
     """Download what is not there; a set that cannot be had is a line, not the end."""
-    from bench import data
-    from bench.manifest import load_manifest
-
-    for name in names or suite.datasets:
-        manifest = load_manifest(name)
-        if data.presence(manifest).state == "present":
+    for manifest in [load_manifest(name) for name in names or suite.datasets]:
+        if not presence(manifest).missing:
             continue
+        print(f"{manifest.name}: {manifest.title}\n  licence: {manifest.licence}; terms: {manifest.terms}")
         try:
-            data.fetch(manifest)
+            with DownloadBar() as bar:
+                fetch(manifest, bar)
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
 
@@ -96,7 +106,7 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker) -> None:
     console = Console()
     written = write_reports(table, request.out, request.out)
     tracker.attach(outcome.journal, written)
-    print(render_text(table, width=max(console.width, 110), color=console.is_terminal))
+    print(render_text(table, color=console.is_terminal))
     number = request.suite.name.removeprefix("table")
     if outcome.fallback:
         print(
@@ -122,7 +132,7 @@ class _Bar:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = None
+        self._task: TaskID | None = None
         self._line, self._images, self._cached = "", 0, 0
 
     def __enter__(self) -> _Bar:

@@ -38,7 +38,7 @@ def _show(args: argparse.Namespace) -> int:
     table = build_table(suite_of(args.table), args.out)
     if args.format == "text":
         console = Console()
-        print(render_text(table, width=max(console.width, 110), color=console.is_terminal), end="")
+        print(render_text(table, color=console.is_terminal), end="")
     else:
         print(FORMATS[args.format](table, args.out), end="")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from itertools import groupby
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -12,12 +13,14 @@ from rich.table import Table as RichTable
 from bench.protocol import Protocol
 from bench.tables import Cell, Estimate, Table
 
+_WIDTH = 1000
 _STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}
 
 
-def render_text(table: Table, *, width: int | None = None, color: bool = False) -> str:
-    """The table as text, `width` characters wide (the terminal's width where None)."""
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color, highlight=False)
+def render_text(table: Table, *, color: bool = False) -> str:
+    """The table as text; long lines are left whole, since a terminal wraps them and a file should not."""
+    console = Console(file=io.StringIO(), width=_WIDTH, force_terminal=color, no_color=not color, highlight=False)
+    console.soft_wrap = True
     console.print(f"[bold]{escape(table.suite.name)}[/]: {escape(table.suite.title)}")
     console.print(escape(table.suite.source) + "\n", style="dim")
     measured = [cell for cell in table.cells if cell.value is not None]
@@ -40,26 +43,34 @@ def format_estimate(estimate: Estimate | None, decimals: int) -> str:
 
 
 def _measured(cells: list[Cell]) -> RichTable:
-    grid = RichTable(header_style="bold", expand=False)
-    for name in ("row", "data", "metric", "published", "measured", "difference", "verdict", "common protocol", "n"):
-        right = name in ("published", "measured", "difference", "common protocol", "n")
-        grid.add_column(name, justify="right" if right else "left", no_wrap=name not in ("verdict", "row"))
+    grid = RichTable(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in (
+        "row",
+        "data",
+        "metric",
+        "published",
+        "measured",
+        "difference",
+        "verdict",
+        "common protocol",
+        "images",
+    ):
+        right = name in ("published", "measured", "difference", "common protocol", "images")
+        grid.add_column(name, justify="right" if right else "left", no_wrap=True)
     previous = None
     for cell in cells:
         if previous is not None and previous != (cell.row, cell.dataset):
-            grid.add_section()
+            grid.add_row()
         previous = (cell.row, cell.dataset)
         assert cell.value is not None
-        difference = "" if cell.difference is None else f"{cell.difference:+.{cell.decimals + 1}f}"
-        reason = f": {cell.reason}" if cell.reason else ""
         grid.add_row(
             escape(cell.row),
             escape(cell.dataset),
             f"{cell.title} {'↑' if cell.direction == 'higher' else '↓'}",
             cell.published or "-",
             format_estimate(cell.value_as_published, cell.decimals),
-            difference,
-            f"[{_STYLE[cell.verdict]}]{cell.verdict}[/]{escape(reason)}",
+            "" if cell.difference is None else f"{cell.difference:+.{cell.decimals + 1}f}",
+            f"[{_STYLE[cell.verdict]}]{cell.verdict}[/]",
             format_estimate(cell.value, cell.decimals + 1),
             f"{cell.value.n}/{cell.total}",
         )
@@ -67,14 +78,18 @@ def _measured(cells: list[Cell]) -> RichTable:
 
 
 def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
+    for (row, dataset), group in groupby(cells, key=lambda cell: (cell.row, cell.dataset)):
+        if reason := next((cell.reason for cell in group if cell.reason), ""):
+            console.print(f"[yellow]partial[/] {escape(row)} on {escape(dataset)}: {escape(reason)}")
     console.print(
-        "measured: under the protocol the published number was made with, ± standard error over images; "
-        "difference and verdict use it", style="dim"
-    )  # fmt: skip
-    protocols = dict.fromkeys(p for cell in cells for p in (cell.protocol_as_published, cell.protocol))
-    for measure in protocols:
-        words = Protocol.parse(measure.partition("@")[2]).describe()
-        console.print(escape(f"  {measure}: {words}"), style="dim")
+        "measured ± standard error over images is under the protocol that the published number was made with;\n"
+        "difference and verdict use it. The protocols:",
+        style="dim",
+    )
+    as_published = dict.fromkeys(cell.protocol_as_published.partition("@")[2] for cell in cells)
+    common = dict.fromkeys(cell.protocol.partition("@")[2] for cell in cells)
+    for protocol in {**as_published, **common}:
+        console.print(escape(f"  {protocol}: {Protocol.parse(protocol).describe()}"), style="dim")
     shown = {cell.row for cell in cells}
     for row in table.suite.rows:
         if row.as_published and row.name in shown:
@@ -83,9 +98,11 @@ def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
         console.print(
             f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite", style="dim"
         )
-    foreign = [name for name in dict.fromkeys(cell.dataset for cell in cells) if name not in table.suite.datasets]
-    for name in foreign:
-        console.print(f"\n{escape(name)} is not one of the paper's data sets: published numbers do not apply to it.")
+    for name in dict.fromkeys(cell.dataset for cell in cells):
+        if name not in table.suite.datasets:
+            console.print(
+                f"\n{escape(name)} is not one of the paper's data sets: published numbers do not apply to it."
+            )
 
 
 def _print_missing(console: Console, table: Table) -> None:

@@ -90,7 +90,7 @@ def test_what_can_change_a_number_changes_the_key(change: dict[str, object], mon
     request = Request(TABLE4, [row], (), None, CPU, Path())
     before = runner.specification(request, row, manifest)
     assert before == runner.specification(request, row, manifest)
-    (name, replacement), = change.items()
+    ((name, replacement),) = change.items()
     if name == "passes":
         other = runner.passes(TABLE4, row)
         other[0].settings["arithmetic"] = "double"
@@ -110,9 +110,7 @@ def test_an_image_that_changed_is_computed_again(tmp_path: Path, monkeypatch: py
     bicubic_on(tmp_path, "Sample")
     real = data.pixel_digest
     chelsea = next(entry for entry in load_manifest("Sample").images if entry.id == "chelsea")
-    monkeypatch.setattr(
-        data, "pixel_digest", lambda image: "changed" if real(image) == chelsea.sha256 else real(image)
-    )
+    monkeypatch.setattr(data, "pixel_digest", lambda image: "changed" if real(image) == chelsea.sha256 else real(image))
     monkeypatch.setattr(data, "read_hr", _read_without_verifying(data.read_hr, real))
     _, watcher = bicubic_on(tmp_path, "Sample")
     assert {image for image, cached in watcher.images if not cached} == {"chelsea"}
@@ -222,7 +220,9 @@ def test_a_method_that_misbehaves_is_named(
     monkeypatch.setattr(Bicubic, "restore", restore)
     _, watcher = bicubic_on(tmp_path, "Sample", limit=1)
     assert len(watcher.problems) == 1
-    assert pytest.importorskip("re").search(f"bicubic: expected a finite image of shape .* got .*{got}", watcher.problems[0])
+    assert pytest.importorskip("re").search(
+        f"bicubic: expected a finite image of shape .* got .*{got}", watcher.problems[0]
+    )
 
 
 def test_every_draw_is_kept_and_seeded_by_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +239,7 @@ def test_every_draw_is_kept_and_seeded_by_what_it_is(tmp_path: Path, monkeypatch
     row = type(row)(**{**vars(row), "method": "hcflow", "needs": ()})
     request = Request(TABLE4, [row], ["Sample"], 1, CPU, tmp_path)
     outcome = run(request, Watcher(), lambda journal: None)
-    (draws, _), = (tuple(measured.values()) for measured in values(outcome).values())
+    ((draws, _),) = (tuple(measured.values()) for measured in values(outcome).values())
     assert len(draws) == len(set(draws)) == 5
     image = load_manifest("Sample").images[0].id
     assert seeds == [draw_seed("table4", "hcflow", image, 1.0, draw) for draw in range(5)]

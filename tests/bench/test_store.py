@@ -79,7 +79,7 @@ def test_the_key_changes_with_everything_in_the_specification() -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BenchError, match="expected a place to write to, got Not a directory; choose another with --out"):
+    with pytest.raises(BenchError, match="expected a place to write to, got Not a directory; choose another"):
         CellFile(tmp_path / "file", SPECIFICATION)
     with pytest.raises(BenchError, match="expected a place to write to"):
         store.write_atomically(tmp_path / "file" / "x", b"")

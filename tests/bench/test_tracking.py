@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from bench import tracking
 from bench.__main__ import main
+from bench.manifest import load_manifest
 from bench.store import CellFile, Journal, Record
 from bench.tracking import Tracker
 
@@ -59,9 +60,9 @@ def test_a_run_is_a_parent_with_a_nested_run_per_cell(tmp_path: Path, journal: J
     assert cell.data.tags["psnr_y.protocol"] == "psnr@y,crop4,u8"
     assert cell.data.metrics["psnr_y"] == 28.5
     assert cell.data.params["method"] == "bicubic"
-    assert [one.dataset.name for one in cell.inputs.dataset_inputs] == ["Set5"]
-    history = client.get_metric_history(cell.info.run_id, "psnr_y")
-    assert (history[0].dataset_name, len(history[0].dataset_digest)) == ("Set5", 32)
+    digest = load_manifest("Set5").digest[:32]
+    assert [(one.dataset.name, one.dataset.digest) for one in cell.inputs.dataset_inputs] == [("Set5", digest)]
+    assert (cell.data.tags["dataset.name"], cell.data.tags["dataset.digest"]) == ("Set5", digest)
     assert (parent.info.status, parent.data.tags["cells.not_run"]) == ("FINISHED", "1")
     files = [file.path for file in client.list_artifacts(parent.info.run_id, "tables")]
     assert files == ["tables/table4.html"]

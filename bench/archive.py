@@ -1,0 +1,2 @@
+def extract(*a, **k):
+    pass

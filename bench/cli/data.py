@@ -1,0 +1,173 @@
+"""python -m bench data: the data sets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table as RichTable
+
+from bench.acquire import fetch
+from bench.cli.progress import DownloadBar
+from bench.data import data_root, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.errors import BenchError
+from bench.fetch import refuse_offline
+from bench.importing import Imported, image_files, import_files
+from bench.manifest import Manifest, load_manifest, manifest_names
+from hcflow.images.io import ImageError, read_opaque
+
+_DESCRIPTION = """\
+The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
+images they consist of, pixel by pixel, and under which terms.
+"""
+_EXAMPLES = """\
+examples:
+  python -m bench data list
+  python -m bench data fetch Set5 Set14 BSD100
+  python -m bench data import BSD100 ~/Downloads/B100     however its files are named
+  python -m bench data verify                             compare every pixel with the manifests
+  python -m bench data manifest FOLDER                    the images of a folder, as a manifest lists them
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `data list | verify | import | fetch | manifest`."""
+    parser = commands.add_parser(
+        "data",
+        help="list, verify, import and fetch data sets",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="what is present, partial, missing")
+    listing.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    listing.set_defaults(run=_list)
+    verify = actions.add_parser("verify", help="compare every image with the manifest")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is at hand)")
+    verify.set_defaults(run=_verify)
+    importing = actions.add_parser("import", help="take the images of a folder, however it is named")
+    importing.add_argument("name", metavar="NAME")
+    importing.add_argument("folder", type=Path, metavar="FOLDER")
+    importing.set_defaults(run=_import)
+    fetching = actions.add_parser("fetch", help="download what is missing")
+    fetching.add_argument("names", nargs="+", metavar="NAME")
+    fetching.add_argument("--offline", action="store_true", help="refuse to use the network (also HCFLOW_OFFLINE=1)")
+    fetching.set_defaults(run=_fetch)
+    manifest = actions.add_parser("manifest", help="print the images of a folder as a manifest lists them")
+    manifest.add_argument("folder", type=Path, metavar="FOLDER")
+    manifest.set_defaults(run=_manifest)
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [_describe(load_manifest(name)) for name in manifest_names()]
+    if args.format == "json":
+        print(json.dumps(rows, indent=1))
+        return 0
+    grid = RichTable("set", "images", "state", "pixels known", "licence", "to get it", title=f"in {data_root()}")
+    for row in rows:
+        style = {"present": "green", "partial": "yellow", "missing": "red"}[str(row["state"])]
+        count = f"{row['present']}/{row['images']}"
+        values = [str(row[key]) for key in ("name", "state", "pixels", "licence", "get")]
+        name, state, pixels, licence, get = map(escape, values)
+        grid.add_row(name, count, f"[{style}]{state}[/]", pixels, licence, get)
+    Console().print(grid)
+    return 0
+
+
+def _describe(manifest: Manifest) -> dict[str, object]:
+    here = presence(manifest)
+    if manifest.verified:
+        pixels = "yes"
+    else:
+        recorded = len(recorded_digests(manifest))
+        pixels = f"no: names only{f'; {recorded} recorded at import' if recorded else ''}"
+    return {
+        "name": manifest.name,
+        "title": manifest.title,
+        "images": len(manifest.images),
+        "present": len(here.present),
+        "state": here.state,
+        "pixels": pixels,
+        "licence": manifest.licence,
+        "terms": manifest.terms,
+        "get": "" if here.state == "present" else how_to_get(manifest),
+    }
+
+
+def _verify(args: argparse.Namespace) -> int:
+    names = args.names or [n for n in manifest_names() if presence(load_manifest(n)).state != "missing"]
+    manifests = [load_manifest(name) for name in names]
+    bad = 0
+    for manifest in manifests:
+        here = presence(manifest)
+        console = Console(stderr=True)
+        wrong = []
+        for entry in track(here.present, manifest.name, console=console, disable=not console.is_terminal):
+            try:
+                read_hr(manifest, entry)
+            except (BenchError, ImageError) as error:
+                wrong.append(f"{manifest.name}/{entry.id}: {error}")
+        for message in wrong:
+            print(f"error: {message}", file=sys.stderr)
+        unknown = 0 if manifest.verified else len(here.present) - len(recorded_digests(manifest))
+        note = f", {unknown} of them by name only (no digests known)" if unknown > 0 else ""
+        missing = f", {len(here.missing)} missing: {how_to_get(manifest)}" if here.missing else ""
+        print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} right{note}{missing}")
+        bad += len(wrong) + len(here.missing)
+    return 2 if bad else 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    manifest = load_manifest(args.name)
+    files = image_files(args.folder)
+    console = Console(stderr=True)
+    result = import_files(manifest, track(files, manifest.name, console=console, disable=not console.is_terminal))
+    for message in result.refused:
+        print(f"error: {message}", file=sys.stderr)
+    _say(manifest, result)
+    if not result.stored and not result.already:
+        raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other files")
+    return 2 if set(result.missing) and result.refused else 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    manifests = [load_manifest(name) for name in args.names]
+    failed = 0
+    for manifest in manifests:
+        try:
+            if presence(manifest).missing:
+                refuse_offline(args.offline, f"download {manifest.name}")
+            print(f"{manifest.name}: {manifest.title}\n  licence: {manifest.licence}; terms: {manifest.terms}")
+            with DownloadBar() as bar:
+                result = fetch(manifest, bar)
+            _say(manifest, result)
+        except BenchError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+    return 2 if failed else 0
+
+
+def _say(manifest: Manifest, result: Imported) -> None:
+    parts = [f"{len(result.stored)} stored", f"{len(result.already)} already there"]
+    if result.missing:
+        shown = ", ".join(result.missing[:5]) + (" and so on" if len(result.missing) > 5 else "")
+        parts.append(f"{len(result.missing)} still missing ({shown})")
+    note = "" if manifest.verified else "; no digests are known for this set: those of the stored images are recorded"
+    print(f"{manifest.name}: {', '.join(parts)} in {data_root() / manifest.name}{note}")
+
+
+def _manifest(args: argparse.Namespace) -> int:
+    print("images = [")
+    for path in image_files(args.folder):
+        image = read_opaque(path)
+        grey = ", channels = 1" if image.ndim == 2 else ""
+        size = f"width = {image.shape[1]}, height = {image.shape[0]}"
+        print(f'    {{ file = {json.dumps(path.stem + ".png")}, {size}{grey}, sha256 = "{pixel_digest(image)}" }},')
+    print("]")
+    return 0

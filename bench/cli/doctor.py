@@ -1,0 +1,63 @@
+"""python -m bench doctor: what this machine has, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from importlib import metadata
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from bench import data
+from bench.manifest import load_manifest, manifest_names
+from bench.provenance import choose_device, provenance
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `doctor`."""
+    parser = commands.add_parser(
+        "doctor",
+        help="check this machine",
+        description="Print versions, device, data sets and weights that runs on this machine would use, and warn of "
+        "what breaks them. Exit code 2 if something does.",
+    )
+    parser.set_defaults(run=_doctor)
+
+
+def problems() -> list[str]:
+    """What breaks runs on this machine, each with its mend."""
+    installed = {(dist.metadata["Name"] or "").lower() for dist in metadata.distributions()}
+    cv2 = sorted(name for name in installed if name.startswith("opencv-") and "python" in name)
+    found = []
+    if len(cv2) > 1:
+        found.append(f"{' and '.join(cv2)} overwrite each other; uninstall both, then install opencv-python-headless")
+    try:
+        importlib.import_module("torchvision")
+    except Exception as error:  # a torchvision of another torch fails with RuntimeError, ImportError or OSError
+        found.append(
+            f"torchvision does not fit torch {torch.__version__} ({str(error).splitlines()[0]}); reinstall both"
+        )
+    return found
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    console = Console(highlight=False)
+    about = provenance(choose_device("auto"))
+    grid = RichTable(show_header=False)
+    for key in ("commit", "dirty", "python", "platform", "device", "processor", "threads"):
+        grid.add_row(key, escape(str(about[key])))
+    for name, version in about["versions"].items():
+        grid.add_row(name, version)
+    grid.add_row("data root", str(data.data_root()))
+    for name in manifest_names():
+        grid.add_row(f"data {name}", data.presence(load_manifest(name)).state)
+    console.print(grid)
+    wrong = problems()
+    for problem in wrong:
+        console.print(f"problem: {problem}", markup=False)
+    if not wrong:
+        console.print("nothing is wrong")
+    return 2 if wrong else 0
