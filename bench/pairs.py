@@ -10,7 +10,7 @@ import torch
 
 from bench.protocol import Protocol, luma_plane
 from hcflow.images.io import Pixels, to_rgb
-from hcflow.images.matlab_resize import imresize
+from hcflow.images.matlab_resize import Padding, imresize
 
 
 def low_resolution(hr: Pixels, scale: int, protocol: Protocol) -> torch.Tensor:
@@ -20,7 +20,7 @@ def low_resolution(hr: Pixels, scale: int, protocol: Protocol) -> torch.Tensor:
         (3, h, w) float32 in [0, 1], rounded to 8 bits; or, where the protocol works on luma, the (1, h, w) float64
         plane, not rounded.
     """
-    padding = "replicate" if protocol.pad == "replicate" else "symmetric"
+    padding: Padding = "replicate" if protocol.pad == "replicate" else "symmetric"
     if protocol.work == "y":
         plane = luma_plane(hr, protocol.grey).astype(np.float64)
         return torch.from_numpy(imresize(plane, 1 / scale, padding=padding) / 255.0)[None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Padding = Literal["symmetric", "replicate"]
 Size = tuple[int, int]
-Array = TypeVar("Array", NDArray[np.generic], torch.Tensor)
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 _BLOCK = 32  # output samples per matrix product
 # A tie (exactly .5) is rounded up although its float64 sum may fall short of it by a few 1e-14, so that no result
@@ -31,9 +31,25 @@ class _Block(NamedTuple):
     weights: NDArray[np.float64]  # (outputs of this block, last - first)
 
 
+@overload
 def imresize(
-    image: Array, scale: float | None = None, *, size: Size | None = None, padding: Padding = "symmetric"
-) -> Array:
+    image: NDArray[Pixel], scale: float | None = ..., *, size: Size | None = ..., padding: Padding = ...
+) -> NDArray[Pixel]: ...
+
+
+@overload
+def imresize(
+    image: torch.Tensor, scale: float | None = ..., *, size: Size | None = ..., padding: Padding = ...
+) -> torch.Tensor: ...
+
+
+def imresize(
+    image: NDArray[Pixel] | torch.Tensor,
+    scale: float | None = None,
+    *,
+    size: Size | None = None,
+    padding: Padding = "symmetric",
+) -> NDArray[Pixel] | torch.Tensor:
     """Resize like MATLAB's `imresize(image, scale)` or `imresize(image, size)` with the bicubic kernel.
 
     uint8 in, uint8 out, rounded (half up) after each of the two passes as MATLAB does; float in, float out, never
@@ -57,7 +73,15 @@ def imresize(
     return resized if image.ndim == 2 else np.ascontiguousarray(np.moveaxis(resized, 0, 2))
 
 
-def mod_crop(image: Array, scale: int) -> Array:
+@overload
+def mod_crop(image: NDArray[Pixel], scale: int) -> NDArray[Pixel]: ...
+
+
+@overload
+def mod_crop(image: torch.Tensor, scale: int) -> torch.Tensor: ...
+
+
+def mod_crop(image: NDArray[Pixel] | torch.Tensor, scale: int) -> NDArray[Pixel] | torch.Tensor:
     """Cut the bottom and right of an image so that both sides divide by `scale` (numpy HWC or torch CHW)."""
     tensor = isinstance(image, torch.Tensor)
     height, width = image.shape[-2:] if tensor else image.shape[:2]
@@ -86,9 +110,7 @@ def _plan(shape: tuple[int, ...], scale: float | None, size: Size | None) -> tup
     return size, scales
 
 
-def _resize_array(
-    planes: NDArray[np.generic], size: Size, scales: tuple[float, float], padding: Padding
-) -> NDArray[np.generic]:
+def _resize_array(planes: NDArray[Pixel], size: Size, scales: tuple[float, float], padding: Padding) -> NDArray[Pixel]:
     """(..., H, W) numpy planes, computed in float64."""
     if planes.dtype != np.uint8 and planes.dtype.kind != "f":
         raise ValueError(f"expected uint8 or floating pixels, got {planes.dtype}")

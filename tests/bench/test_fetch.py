@@ -229,7 +229,7 @@ def test_redirects_stay_on_the_web(server: Server, tmp_path: Path) -> None:
     assert download(remote(server), tmp_path / "a") == DIGEST
     for location in ("ftp://127.0.0.1/x", "file:///etc/passwd"):
         server.location = location
-        with pytest.raises(BenchError, match="expected an http or https address, got ftp|file:///.* is not allowed"):
+        with pytest.raises(BenchError, match=r"expected an http or https address, got ftp|file:///.* is not allowed"):
             download(remote(server), tmp_path / "b")
 
 
