@@ -134,7 +134,7 @@ def _slot(cell: Cell, number: dict[int, int], as_published: bool) -> Slot:
     if value is None:
         return Slot()
     compared = as_published or not words.has_own_protocol(cell)
-    below = words.images_of(cell).removesuffix(" images") if compared and cell.verdict == "partial" else ""
+    below = words.images_of(cell) if compared and cell.verdict == "partial" else ""
     text = words.number(value.mean, cell.decimals)
     return Slot(text, cell.verdict if compared else None, number[id(cell)], below)
 

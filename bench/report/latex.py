@@ -96,7 +96,7 @@ def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
     first = table.suite.rows[0].name
     cells = [(table.cell(first, dataset, column.id), column) for dataset, column in words.places(table)]
     marks = [rf"\textsuperscript{{{notes.mark_of(protocols, column.measure)}}}" for _, column in cells]
-    units = [escape(f"{cell.unit} {words.ARROWS[cell.direction]}") for cell, _ in cells]
+    units = [escape(words.scale(cell)) for cell, _ in cells]
     names = ["Method", *(escape(name.replace("_", " ").capitalize()) for name in table.suite.describe), ""]
     return [
         _line([*[""] * stub, *groups]),

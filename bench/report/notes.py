@@ -131,7 +131,7 @@ def summary(table: Table) -> str:
 
 
 def remarks(table: Table) -> list[str]:
-    """What a reader must know before comparing: how means are taken, and what infinite values do to them."""
+    """What a reader must know before comparing: how means are taken, infinite values, images left out."""
     texts = [
         "Measured values are means over the images of a data set (of the mean over draws, where a method draws), "
         "± the standard error over images. Difference and verdict compare the value measured as published."
@@ -142,6 +142,9 @@ def remarks(table: Table) -> list[str]:
             "∞: the PSNR of an SR image that is identical to its HR image is infinite, and it is kept: one such image "
             f"makes the mean infinite, and leaves no standard error ({listed})."
         )
+    incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != words.images_of(c)]
+    if problems := _distinct(f"{cell.row} on {cell.dataset}: {cell.reason}" for cell in incomplete):
+        texts.append(f"Not every image could be measured ({'; '.join(problems)}).")
     return texts
 
 

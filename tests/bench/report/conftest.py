@@ -44,7 +44,7 @@ def cell(suite: Suite, row, dataset: str, column, images=(), total=None, reason=
     if value is None or as_published is None:
         decision = "not run"
     elif value.n < total:
-        decision, reason = "partial", f"{value.n} of {total} images"
+        decision, reason = "partial", reason or f"{value.n} of {total} images"
     else:
         decision = verdict(as_published, published, direction) if published else "no published value"
     compared = as_published and published and decision != "partial"

@@ -105,7 +105,7 @@ def test_each_value_opens_its_cell_and_each_verdict_has_text(mixed, tmp_path):
         ("IRN, Set5, PSNR", "36.10◐partial"),
         ("HCFlow, Set5, PSNR", "37.00▲better"),
     }
-    assert "1 of 5" in page.text
+    assert "1 of 5 images" in page.text
     assert "Published numbers do not apply to Sample" in page.text
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench.report import notes, words
 from bench.suite import load_suite
-from bench.tables import Estimate
+from bench.tables import Estimate, Image
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,16 @@ def test_summary_of_an_empty_table(empty):
 
 def test_remarks_say_what_infinity_does_to_the_mean(mixed):
     assert any("EDSR, Set5, PSNR: 1 of 2 images identical" in text for text in notes.remarks(mixed))
+
+
+def test_remarks_say_why_images_are_missing(tmp_path, table_maker):
+    images = [Image("a", (28.0,), (28.0,))]
+    plan = {
+        ("SRCNN", "Set5", column): {"images": images, "total": 5, "reason": "Set5/b: not a PNG file"}
+        for column in ("psnr_y", "ssim_y")
+    }
+    remarks = notes.remarks(table_maker(load_suite("table4"), tmp_path, plan))
+    assert remarks[1:] == ["Not every image could be measured (SRCNN on Set5: Set5/b: not a PNG file)."]
 
 
 def test_provenance_is_complete(mixed):
