@@ -49,27 +49,35 @@ def dialog_data(measured: Sequence[Cell], table: Table, out: Path, thumbnails: b
             if words.has_own_protocol(cell):
                 draws.append(_rounded(image.as_published, cell))
             images.append([image.id, draws, shown])
-        about = {"title": words.name(cell), "facts": _facts(cell), "digits": words.digits(cell)}
-        cells.append({**about, "images": images})
+        cells.append({**_about(cell), "images": images})
     return {"pictures": pictures.uris, "cells": cells, "terms": "" if thumbnails else _TERMS}
+
+
+def _about(cell: Cell) -> dict[str, Any]:
+    return {
+        "title": words.name(cell),
+        "facts": _facts(cell),
+        "verdict": f"{words.SYMBOLS[cell.verdict]} {cell.verdict}",
+        "tone": cell.verdict.replace(" ", "-"),
+        "meaning": words.MEANINGS[cell.verdict],
+        "digits": words.digits(cell),
+    }
 
 
 def _facts(cell: Cell) -> list[tuple[str, str]]:
     """What is known of a cell, as (label, text)."""
     assert cell.value is not None
     assert cell.value_as_published is not None
-    meaning = words.MEANINGS[cell.verdict]
     facts = [
-        ("Published", f"{cell.published} {cell.unit}" if cell.published else "nothing"),
+        ("Published", f"{cell.published} {cell.unit}" if cell.published else "no value"),
         ("Measured", _estimate(cell.value, cell, cell.protocol)),
     ]
     if words.has_own_protocol(cell):
         facts.append(("As published", _estimate(cell.value_as_published, cell, cell.protocol_as_published)))
     if cell.difference is not None:
         facts.append(("Difference", f"{words.signed(cell.difference, words.digits(cell))} {cell.unit}"))
-    facts.append(("Verdict", f"{words.SYMBOLS[cell.verdict]} {cell.verdict}: {meaning}"))
-    if cell.verdict == "partial" and cell.reason:
-        facts.append(("Problem", cell.reason))
+    if cell.verdict == "partial":
+        facts.append(("Partial", cell.reason))
     if cell.value.infinite:
         facts.append(("Infinite", f"{words.infinity(cell)}; one makes the mean infinite"))
     draws = max(len(image.common) for image in cell.images)

@@ -123,8 +123,9 @@ def _measured(cells: Sequence[Cell], why: Sequence[Reason], number: dict[int, in
         if reason is None:
             yield from (_slot(cell, number, as_published=False) for cell in members)
         else:
-            alone = len(members) == len(cells) and {place[0] for place in reason.places} == {cells[0].row}
-            text = f"not run: {reason.text}" if alone else "not run"
+            text = "not run"
+            if len(members) == len(cells) and len({cell.reason for cell in cells}) == 1:
+                text = f"not run: {cells[0].reason.removeprefix('not run yet: ')}"
             yield Slot(text, reason=reason.number, span=len(members))
 
 
@@ -133,7 +134,7 @@ def _slot(cell: Cell, number: dict[int, int], as_published: bool) -> Slot:
     if value is None:
         return Slot()
     compared = as_published or not words.has_own_protocol(cell)
-    below = words.images_of(cell).removesuffix(" images") if compared and cell.verdict == "partial" else ""
+    below = words.images_of(cell) if compared and cell.verdict == "partial" else ""
     text = words.number(value.mean, cell.decimals)
     return Slot(text, cell.verdict if compared else None, number[id(cell)], below)
 

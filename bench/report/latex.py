@@ -11,7 +11,7 @@ from bench.report.words import MEANINGS
 from bench.suite import Row
 from bench.tables import Cell, Table, Verdict
 
-_WIDE = 5  # value columns that still fit a page at their natural size
+_FIT = r"\small\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"  # shrunk where too wide
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -71,7 +71,7 @@ def escape(text: str) -> str:
         _SPECIAL.get(c) or (c if ord(c) < 0x100 and c.isprintable() else rf"\texttt{{U+{ord(c):04X}}}")
         for c in " ".join(text.split()).replace("\xad", "")
     )
-    return known.replace("--", "-{}-")
+    return known.replace("--", r"\mbox{-{}-}")
 
 
 def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -> list[str]:
@@ -85,10 +85,8 @@ def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) ->
     for row in table.suite.rows:
         lines += [*_row(table, row, protocols, why), r"\addlinespace"]
     lines[-1] = r"\bottomrule"
-    lines.append(r"\end{tabular}")
-    if len(places) > _WIDE:
-        return [r"\resizebox{\textwidth}{!}{%", *lines[:-1], lines[-1] + "}"]
-    return [r"\small", *lines]
+    lines.append(r"\end{tabular}}")
+    return [_FIT, *lines]
 
 
 def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
@@ -96,16 +94,15 @@ def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
     groups = [rf"\multicolumn{{{width}}}{{c}}{{{escape(dataset)}}}" for dataset in table.datasets]
     starts = [stub + 1 + width * index for index in range(len(groups))]
     first = table.suite.rows[0].name
-    titles = [
-        rf"{escape(words.head(table.cell(first, dataset, column.id)))}"
-        rf"\textsuperscript{{{notes.mark_of(protocols, column.measure)}}}"
-        for dataset, column in words.places(table)
-    ]
+    cells = [(table.cell(first, dataset, column.id), column) for dataset, column in words.places(table)]
+    marks = [rf"\textsuperscript{{{notes.mark_of(protocols, column.measure)}}}" for _, column in cells]
+    units = [escape(words.scale(cell)) for cell, _ in cells]
     names = ["Method", *(escape(name.replace("_", " ").capitalize()) for name in table.suite.describe), ""]
     return [
         _line([*[""] * stub, *groups]),
         "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts),
-        _line([*names, *titles]),
+        _line([*[""] * stub, *(escape(cell.title) for cell, _ in cells)]),
+        _line([*names, *(unit + mark for unit, mark in zip(units, marks, strict=True))]),
     ]
 
 
@@ -173,7 +170,7 @@ def _notes(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -
     lines = [rf"$\uparrow$ higher is better, $\downarrow$ lower is better. {legend}."]
     lines += [escape(text) for text in notes.remarks(table)]
     for note in protocols:
-        ids = ", ".join(rf"\texttt{{{escape(measure)}}}" for measure in note.measures).replace(",", r",\allowbreak ")
+        ids = ", ".join(rf"\texttt{{{escape(measure)}}}".replace(",", r",\allowbreak ") for measure in note.measures)
         who = f"as published, {', '.join(note.rows)}: {note.why}" if note.rows else "the table's protocol"
         lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.words)}.")
     lines += [rf"\textsuperscript{{{r.number}}} Not run, {escape(r.where)}: {escape(r.text)}." for r in why]

@@ -46,14 +46,21 @@ def code(text: str) -> str:
     return f"`{' '.join(text.split()).replace('`', chr(39))}`".replace("|", r"\|")
 
 
+def _tight(text: str) -> str:
+    """Text that is not broken into lines."""
+    return escape(text).replace(" ", _SPACE)
+
+
 def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -> str:
     first = table.suite.rows[0].name
-    describe = [escape(name.replace("_", " ")) for name in table.suite.describe]
+    describe = [escape(name.replace("_", " ").capitalize()) for name in table.suite.describe]
     heads = ["Method", *describe]
     for dataset, column in words.places(table):
         mark = notes.mark_of(protocols, column.measure)
-        title = escape(words.head(table.cell(first, dataset, column.id)))
-        heads.append(f"{escape(dataset)}{_BREAK}{title} <sup>{mark}</sup>")
+        cell = table.cell(first, dataset, column.id)
+        heads.append(
+            _BREAK.join([escape(dataset), _tight(cell.title), f"{_tight(words.scale(cell))} <sup>{mark}</sup>"])
+        )
     rows = [line for row in table.suite.rows for line in _grid_lines(table, row, protocols, why)]
     return _table(heads, rows, left=1 + len(describe))
 
@@ -68,7 +75,7 @@ def _grid_lines(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequ
         return
     yield [escape(row.name), *about, *(_common(cell, why) for cell in cells)]
     mark = notes.mark_of(protocols, cells[0].protocol_as_published, row.name)
-    name = f"{escape(row.name)}, as published <sup>{mark}</sup>"
+    name = f"{escape(row.name)},{_BREAK}{_tight('as published')}{_SPACE}<sup>{mark}</sup>"
     yield [name, *("" for _ in about), *(_compared(cell, ()) for cell in cells)]
 
 
@@ -87,7 +94,7 @@ def _compared(cell: Cell, why: Sequence[Reason]) -> str:
     mean = words.number(cell.value_as_published.mean, cell.decimals)
     measured = f"**{mean}**{_SPACE}{SYMBOLS[cell.verdict]}"
     n = words.images_of(cell) if cell.verdict == "partial" else ""
-    return _BREAK.join(filter(None, [measured, n.replace(" ", _SPACE), published]))
+    return _BREAK.join(filter(None, [measured, _tight(n), published]))
 
 
 def _legend() -> str:
@@ -113,13 +120,13 @@ def _detail(cell: Cell, protocols: Sequence[Footnote]) -> list[str]:
     return [
         escape(cell.row),
         escape(cell.dataset),
-        escape(words.head(cell)),
+        f"{_tight(cell.title)}{_SPACE}{_tight(words.scale(cell))}",
         cell.published or "–",
-        f"{words.with_error(cell.value, digits)} <sup>{common}</sup>",
-        f"{words.with_error(cell.value_as_published, digits)} <sup>{own}</sup>" if own else "the same",
+        f"{_tight(words.with_error(cell.value, digits))}{_SPACE}<sup>{common}</sup>",
+        f"{_tight(words.with_error(cell.value_as_published, digits))}{_SPACE}<sup>{own}</sup>" if own else "the same",
         "–" if cell.difference is None else words.signed(cell.difference, digits),
-        f"{SYMBOLS[cell.verdict]} {cell.verdict}",
-        escape(words.images_of(cell)),
+        _tight(f"{SYMBOLS[cell.verdict]} {cell.verdict}"),
+        _tight(words.images_of(cell)),
     ]
 
 

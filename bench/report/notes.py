@@ -118,31 +118,33 @@ def summary(table: Table) -> str:
         text += f"{_count(printed['better'], 'is', 'are')} better, {_count(printed['differs'], 'differs', 'differ')}. "
     if printed["partial"]:
         text += f"{_count(printed['partial'], 'is', 'are')} partial. "
-    text += (
-        f"{_count(printed['not run'], 'was', 'were')} not run. " if compared or printed["partial"] else "None was run. "
-    )
-    return text + (
-        f"{beyond} more {'was' if beyond == 1 else 'were'} measured that it does not print." if beyond else ""
-    )
+    if compared or printed["partial"]:
+        text += f"{_count(printed['not run'], 'was', 'were')} not run."
+    else:
+        text += "None of them was measured."
+    if beyond:
+        text += f" {_count(beyond, 'measured value has', 'measured values have')} no published counterpart."
+    if extra := [dataset for dataset in table.datasets if dataset not in table.suite.datasets]:
+        sets = ", ".join(table.suite.datasets)
+        text += f" Published numbers do not apply to {' and '.join(extra)}: the paper measures {sets}."
+    return text
 
 
 def remarks(table: Table) -> list[str]:
-    """What a reader must know before comparing: how means are taken, infinite values, data sets the paper has not."""
+    """What a reader must know before comparing: how means are taken, infinite values, images left out."""
     texts = [
         "Measured values are means over the images of a data set (of the mean over draws, where a method draws), "
         "± the standard error over images. Difference and verdict compare the value measured as published."
     ]
-    if extra := [dataset for dataset in table.datasets if dataset not in table.suite.datasets]:
-        texts.append(
-            f"Published numbers do not apply to {' and '.join(extra)}: the paper's data sets here are "
-            f"{', '.join(table.suite.datasets)}."
-        )
     if infinite := [cell for cell in table.cells if cell.value and cell.value.infinite]:
         listed = "; ".join(f"{words.name(cell)}: {words.infinity(cell)}" for cell in infinite)
         texts.append(
             "∞: the PSNR of an SR image that is identical to its HR image is infinite, and it is kept: one such image "
             f"makes the mean infinite, and leaves no standard error ({listed})."
         )
+    incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != words.images_of(c)]
+    if problems := _distinct(f"{cell.row} on {cell.dataset}: {cell.reason}" for cell in incomplete):
+        texts.append(f"Not every image could be measured ({'; '.join(problems)}).")
     return texts
 
 

@@ -80,9 +80,9 @@ def has_own_protocol(cell: Cell) -> bool:
     return cell.protocol != cell.protocol_as_published
 
 
-def head(cell: Cell) -> str:
-    """Of a value column: title, direction and unit, such as `PSNR (Y) ↑ dB`."""
-    return f"{cell.title} {ARROWS[cell.direction]} {cell.unit}".rstrip()
+def scale(cell: Cell) -> str:
+    """Unit and direction of a value column, such as `dB ↑`."""
+    return f"{cell.unit} {ARROWS[cell.direction]}".lstrip()
 
 
 def name(cell: Cell) -> str:

@@ -34,6 +34,11 @@
     return made;
   }
 
+  // A protocol's id is long: it may break behind a comma.
+  function breakable(text) {
+    return text.split(/(?<=,)/).flatMap((part) => [part, element("wbr")]);
+  }
+
   function print(value, digits) {
     const number = Number(value);
     return Number.isFinite(number) ? number.toFixed(digits).replace("-", "−") : number < 0 ? "−∞" : "∞";
@@ -54,11 +59,15 @@
     });
   }
 
+  function caption(text) {
+    return element("figcaption", {}, text);
+  }
+
   function pictures(image) {
     const names = ["LR", "SR", "HR"];
     const shown = image[2].map((index, place) =>
       index === null
-        ? element("figure", { className: "missing" }, names[place] + ": no picture")
+        ? element("figure", {}, element("div", { className: "missing" }, "no picture"), caption(names[place]))
         : element(
             "figure",
             {},
@@ -68,10 +77,10 @@
               className: names[place].toLowerCase(),
               loading: "lazy",
             }),
-            element("figcaption", {}, names[place]),
+            caption(names[place]),
           ),
     );
-    return element("td", { className: "pictured" }, element("div", { className: "pictures" }, ...shown));
+    return element("div", { className: "pictures" }, ...shown);
   }
 
   function head(title, column, kind) {
@@ -84,16 +93,16 @@
 
   function imagesTable(cell) {
     const columns = columnsOf(cell);
-    const anyPicture = cell.images.some((image) => image[2].some((index) => index !== null));
     const heads = [head("Image", 0, "text"), ...columns.map(({ title }, index) => head(title, index + 1, "number"))];
-    if (anyPicture) heads.push(element("th", { scope: "col" }, "Pictures"));
     const table = element("table", { className: "images" }, element("thead", {}, element("tr", {}, ...heads)));
     for (const image of cell.images) {
       const values = columns.map(({ of }) => of(image));
       const row = element("tr", {}, element("th", { scope: "row" }, image[0]));
       row.append(...values.map((value) => element("td", { className: "value" }, print(value, cell.digits))));
-      if (anyPicture) row.append(pictures(image));
       const body = element("tbody", {}, row);
+      if (image[2].some((index) => index !== null)) {
+        body.append(element("tr", {}, element("td", { colSpan: heads.length }, pictures(image))));
+      }
       body.dataset.keys = JSON.stringify([image[0], ...values.map(String)]);
       table.append(body);
     }
@@ -104,7 +113,9 @@
     data ??= JSON.parse(document.getElementById("data").textContent);
     const cell = data.cells[index];
     const dialog = document.getElementById("cell");
-    const facts = cell.facts.flatMap(([label, text]) => [element("dt", {}, label), element("dd", {}, text)]);
+    const facts = cell.facts.flatMap(([label, text]) => [element("dt", {}, label), element("dd", {}, ...breakable(text))]);
+    const verdict = element("b", { className: cell.tone }, cell.verdict);
+    facts.push(element("dt", {}, "Verdict"), element("dd", {}, verdict, `: ${cell.meaning}`));
     const content = [element("dl", { className: "facts" }, ...facts)];
     if (data.terms) content.push(element("p", { className: "quiet" }, data.terms));
     content.push(element("div", { className: "scroll" }, imagesTable(cell)));

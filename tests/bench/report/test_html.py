@@ -1,0 +1,190 @@
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from bench.report.html import render_html
+from bench.thumbnails import thumbnail_path
+
+VOID = {"meta", "img", "br", "wbr"}
+
+
+class Page(HTMLParser):
+    """A page as (tag, attributes, text) in document order; unbalanced tags are errors."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str], list[str]]] = []
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag, attrs):
+        element = (tag, {name: value or "" for name, value in attrs}, [])
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop()[0] == tag
+
+    def handle_data(self, data):
+        for _, _, text in self._open:
+            text.append(data)
+
+    def all(self, tag, **wanted):
+        return [
+            (attributes, " ".join("".join(text).split()))
+            for name, attributes, text in self.elements
+            if name == tag and all(value in attributes.get(key, "").split() for key, value in wanted.items())
+        ]
+
+    @property
+    def text(self):
+        return " ".join("".join(self.elements[0][2]).split())
+
+    @property
+    def data(self):
+        def refuse(constant):
+            raise AssertionError(constant)
+
+        (script,) = [text for name, attributes, text in self.elements if attributes.get("id") == "data"]
+        return json.loads("".join(script), parse_constant=refuse)
+
+
+def body(page, name):
+    """The bodies of the grid, by the name that they are sorted by."""
+    return next(json.loads(a["data-keys"]) for a, _ in page.all("tbody") if json.loads(a["data-keys"])[0] == name)
+
+
+def picture(out, group, image, kind, content):
+    path = thumbnail_path(out, group, image, kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_an_empty_table_shows_every_row_published_value_and_reason(empty, tmp_path):
+    page = Page(render_html(empty, tmp_path))
+    assert len(page.all("tbody")) == len(empty.suite.rows)
+    assert not page.all("button", **{"class": "open"})
+    for cell in empty.cells:
+        assert cell.reason in page.text
+        assert cell.published is None or cell.published in page.text
+    assert page.data == {"pictures": [], "cells": [], "terms": ""}
+    assert "No run has measured a value yet." in page.text
+
+
+def test_nothing_is_loaded_from_elsewhere(mixed, tmp_path):
+    page = Page(render_html(mixed, tmp_path))
+    for _, attributes, _ in page.elements:
+        assert "src" not in attributes
+        assert attributes.get("href", "#").startswith("#")
+    policy = next(a["content"] for a, _ in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+def test_every_link_has_its_target(mixed, tmp_path):
+    page = Page(render_html(mixed, tmp_path))
+    ids = [attributes["id"] for _, attributes, _ in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {attributes["href"][1:] for attributes, _ in page.all("a")} <= set(ids)
+
+
+def test_each_value_opens_its_cell_and_each_verdict_has_text(mixed, tmp_path):
+    page = Page(render_html(mixed, tmp_path))
+    titles = [cell["title"] for cell in page.data["cells"]]
+    opened = {(titles[int(a["data-cell"])], text) for a, text in page.all("button", **{"class": "open"})}
+    assert opened == {
+        ("Bicubic, Set5, PSNR", "28.44"),
+        ("Bicubic, Set5, PSNR", "28.42✓matches"),
+        ("Bicubic, Sample, PSNR", "28.44"),
+        ("Bicubic, Sample, PSNR", "28.42○no published value"),
+        ("SRCNN, Set5, PSNR", "29.00✗differs"),
+        ("EDSR, Set5, PSNR", "∞▲better"),
+        ("IRN, Set5, PSNR", "36.10◐partial"),
+        ("HCFlow, Set5, PSNR", "37.00▲better"),
+    }
+    assert "1 of 5 images" in page.text
+    assert "Published numbers do not apply to Sample" in page.text
+
+
+def test_dialogs_hold_the_images_with_every_draw(mixed, tmp_path):
+    cells = {cell["title"]: cell for cell in Page(render_html(mixed, tmp_path)).data["cells"]}
+    bicubic = cells["Bicubic, Set5, PSNR"]
+    assert bicubic["images"][0] == ["baby", [[28.43, 28.43], [28.42, 28.42]], [None, None, None]]
+    facts = dict(bicubic["facts"])
+    assert facts["Published"] == "28.42 dB"
+    assert facts["Measured"] == "28.4400 ± 0.0100 dB (2 images; psnr@y,crop4,u8)"
+    assert "grey=direct" in facts["As published"]
+    assert facts["Difference"] == "0.0000 dB"
+    assert facts["Draws"].startswith("2 per image at temperature 0")
+    assert cells["EDSR, Set5, PSNR"]["images"][0][1] == [["Infinity"]]
+    assert dict(cells["IRN, Set5, PSNR"]["facts"])["Partial"] == "1 of 5 images"
+    assert "Difference" not in dict(cells["IRN, Set5, PSNR"]["facts"])
+
+
+def test_columns_sort_by_what_was_measured_else_by_what_was_published(mixed, tmp_path):
+    page = Page(render_html(mixed, tmp_path))
+    heads = [a for a, _ in page.all("button", **{"class": "sort"}) if a["data-kind"] == "number"]
+    assert {a["data-best"] for a in heads} == {"descending"}
+    assert body(page, "Bicubic")[1] == pytest.approx(28.44)
+    assert body(page, "RCAN")[1] == 32.63
+    assert body(page, "EDSR")[1] == "Infinity"
+    assert body(page, "SRCNN")[9] is None
+    for attributes, _ in page.all("th"):
+        assert attributes.get("aria-sort", "none") == "none"
+
+
+def test_lower_is_better_is_said(table_maker, tmp_path):
+    from bench.suite import load_suite
+
+    page = Page(render_html(table_maker(load_suite("table2"), tmp_path), tmp_path))
+    best = {text: a["data-best"] for a, text in page.all("button", **{"class": "sort"})}
+    assert best["LPIPS"] == "ascending"
+    assert best["PSNR"] == "descending"
+    assert "lower is better" in page.text
+
+
+def test_thumbnails_are_embedded_once(mixed, tmp_path):
+    picture(tmp_path, "Set5", "baby", "hr", b"hr")
+    picture(tmp_path, "Set5", "baby-x4", "lr", b"lr")
+    picture(tmp_path, "key", "baby", "sr", b"sr")
+    data = Page(render_html(mixed, tmp_path)).data
+    assert len(data["pictures"]) == 3
+    assert all(uri.startswith("data:image/webp;base64,") for uri in data["pictures"])
+    assert data["cells"][0]["images"][0][2] == [0, 1, 2]
+    assert data["cells"][0]["images"][1][2] == [None, None, None]
+
+
+def test_thumbnails_can_be_left_out(mixed, tmp_path):
+    picture(tmp_path, "Set5", "baby", "hr", b"hr")
+    data = Page(render_html(mixed, tmp_path, thumbnails=False)).data
+    assert data["pictures"] == []
+    assert data["cells"][0]["images"][0][2] == []
+    assert "do not allow copies" in data["terms"]
+
+
+def test_hostile_names_stay_text(hostile, tmp_path):
+    page = Page(render_html(hostile, tmp_path))
+    name = hostile.suite.rows[0].name
+    assert not page.all("img")
+    assert len(page.all("script")) == 2
+    assert not [a for _, a, _ in page.elements if any(key.startswith("on") for key in a)]
+    assert page.data["cells"][0]["images"][0][0] == name
+    assert body(page, name)[1] == pytest.approx(28.42)
+    assert " ".join(name.split()) in page.text
+
+
+def test_every_line_of_the_grid_is_as_wide_as_its_head(mixed, tmp_path):
+    text = render_html(mixed, tmp_path)
+    page = Page(text[text.index('<table class="grid">') : text.index("</table>") + len("</table>")])
+    values = len(mixed.datasets) * len(mixed.suite.columns)
+    width, line = 0, []
+    for tag, attributes, _ in page.elements:
+        if tag == "tr":
+            line.append(width)
+            width = 0
+        elif tag == "td" and attributes.get("class", "").split()[:1] != ["about"]:
+            width += int(attributes.get("colspan", 1))
+    assert set(line[3:]) | {width} == {0, values}
