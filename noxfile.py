@@ -33,6 +33,10 @@ def harness(session: nox.Session) -> str:
         session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
         install = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         session.run(*install, "--constraint", "constraints.txt", "--editable", ".[dev]", external=True)
+        # facexlib, which pyiqa brings, brings opencv-python: it and the headless wheel overwrite each other's files
+        session.run(str(PYTHON), "-m", "pip", "uninstall", "--quiet", "--yes", "opencv-python", external=True)
+        headless = ("--force-reinstall", "--no-deps", "--constraint", "constraints.txt", "opencv-python-headless")
+        session.run(*install, *headless, external=True)
         stamp.write_text(wanted)
     return str(PYTHON)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
-from rich.table import Table as RichTable
 
 from bench.acquire import fetch
 from bench.cli.progress import DownloadBar
+from bench.cli.terminal import console, grid
 from bench.data import data_root, how_to_get, pixel_digest, presence, read_hr, recorded_digests
 from bench.errors import BenchError
 from bench.fetch import refuse_offline
@@ -69,14 +69,14 @@ def _list(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    grid = RichTable("set", "images", "state", "pixels known", "licence", "to get it", title=f"in {data_root()}")
+    table = grid("set", "images", "state", "pixels known", "licence", "to get it", title=f"in {data_root()}")
     for row in rows:
         style = {"present": "green", "partial": "yellow", "missing": "red"}[str(row["state"])]
         count = f"{row['present']}/{row['images']}"
         values = [str(row[key]) for key in ("name", "state", "pixels", "licence", "get")]
         name, state, pixels, licence, get = map(escape, values)
-        grid.add_row(name, count, f"[{style}]{state}[/]", pixels, licence, get)
-    Console().print(grid)
+        table.add_row(name, count, f"[{style}]{state}[/]", pixels, licence, get)
+    console().print(table)
     return 0
 
 
@@ -106,9 +106,9 @@ def _verify(args: argparse.Namespace) -> int:
     bad = 0
     for manifest in manifests:
         here = presence(manifest)
-        console = Console(stderr=True)
+        bar = Console(stderr=True)
         wrong = []
-        for entry in track(here.present, manifest.name, console=console, disable=not console.is_terminal):
+        for entry in track(here.present, manifest.name, console=bar, disable=not bar.is_terminal):
             try:
                 read_hr(manifest, entry)
             except (BenchError, ImageError) as error:
@@ -126,8 +126,8 @@ def _verify(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     manifest = load_manifest(args.name)
     files = image_files(args.folder)
-    console = Console(stderr=True)
-    result = import_files(manifest, track(files, manifest.name, console=console, disable=not console.is_terminal))
+    bar = Console(stderr=True)
+    result = import_files(manifest, track(files, manifest.name, console=bar, disable=not bar.is_terminal))
     for message in result.refused:
         print(f"error: {message}", file=sys.stderr)
     _say(manifest, result)

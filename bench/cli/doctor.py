@@ -7,11 +7,10 @@ import importlib
 from importlib import metadata
 
 import torch
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table as RichTable
 
 from bench import data
+from bench.cli.terminal import console, grid
 from bench.manifest import load_manifest, manifest_names
 from bench.provenance import choose_device, provenance
 
@@ -27,10 +26,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_doctor)
 
 
+def installed() -> set[str]:
+    """Names of the installed packages."""
+    return {(distribution.metadata["Name"] or "").lower() for distribution in metadata.distributions()}
+
+
 def problems() -> list[str]:
     """What breaks runs on this machine, each with its mend."""
-    installed = {(dist.metadata["Name"] or "").lower() for dist in metadata.distributions()}
-    cv2 = sorted(name for name in installed if name.startswith("opencv-") and "python" in name)
+    cv2 = sorted(name for name in installed() if name.startswith("opencv-") and "python" in name)
     found = []
     if len(cv2) > 1:
         found.append(f"{' and '.join(cv2)} overwrite each other; uninstall both, then install opencv-python-headless")
@@ -44,20 +47,20 @@ def problems() -> list[str]:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    console = Console(highlight=False)
+    out = console()
     about = provenance(choose_device("auto"))
-    grid = RichTable(show_header=False)
+    table = grid("", "")
     for key in ("commit", "dirty", "python", "platform", "device", "processor", "threads"):
-        grid.add_row(key, escape(str(about[key])))
+        table.add_row(key, escape(str(about[key])))
     for name, version in about["versions"].items():
-        grid.add_row(name, version)
-    grid.add_row("data root", str(data.data_root()))
+        table.add_row(name, version)
+    table.add_row("data root", str(data.data_root()))
     for name in manifest_names():
-        grid.add_row(f"data {name}", data.presence(load_manifest(name)).state)
-    console.print(grid)
+        table.add_row(f"data {name}", data.presence(load_manifest(name)).state)
+    out.print(table)
     wrong = problems()
     for problem in wrong:
-        console.print(f"problem: {problem}", markup=False)
+        out.print(f"problem: {problem}", markup=False)
     if not wrong:
-        console.print("nothing is wrong")
+        out.print("nothing is wrong")
     return 2 if wrong else 0

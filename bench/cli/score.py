@@ -8,10 +8,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table as RichTable
 
+from bench.cli.terminal import console, grid
 from bench.errors import BenchError
 from bench.metrics import METRICS, Measure
 from bench.protocol import views
@@ -89,31 +88,30 @@ def _score(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(_as_json(rows, measures, means), indent=1, allow_nan=False))
         return 0
-    grid = RichTable("image", *(escape(measure.id) for measure in measures))
+    table = grid("image", *(escape(measure.id) for measure in measures))
     decimals = [METRICS[measure.metric].decimals for measure in measures]
     for name, values in rows:
-        grid.add_row(escape(name), *(f"{value:.{places}f}" for value, places in zip(values, decimals, strict=True)))
-    grid.add_section()
+        table.add_row(escape(name), *(f"{value:.{places}f}" for value, places in zip(values, decimals, strict=True)))
+    table.add_section()
     cells = (format_estimate(mean, places) for mean, places in zip(means, decimals, strict=True))
-    grid.add_row(f"mean of {len(rows)}", *cells)
-    Console().print(grid)
+    table.add_row(f"mean of {len(rows)}", *cells)
+    console().print(table)
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     variants = [
-        f"{space},crop{crop},{depth}{grey}"
+        f"{space},crop{crop},u8{grey}"
         for space in ("rgb", "y", "y8")
         for crop in dict.fromkeys((args.scale, 0))
-        for depth in ("u8", "trunc8")
         for grey in (("", ",grey=direct") if space != "rgb" and read_opaque(args.hr).ndim == 2 else ("",))
     ]
-    grid = RichTable("protocol", "PSNR [dB]", "SSIM", "in words")
+    table = grid("protocol", "PSNR in dB", "SSIM", "in words")
     for variant in variants:
         measures = [Measure.parse(f"{metric}@{variant}") for metric in ("psnr", "ssim")]
         values = score_pair(args.sr, args.hr, measures, args.scale)
-        grid.add_row(variant, f"{values[0]:.4f}", f"{values[1]:.5f}", measures[0].protocol.describe())
-    Console().print(grid)
+        table.add_row(variant, f"{values[0]:.4f}", f"{values[1]:.5f}", measures[0].protocol.describe())
+    console().print(table)
     return 0
 
 

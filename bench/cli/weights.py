@@ -7,12 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table as RichTable
 
 from bench import weights
 from bench.cli.progress import DownloadBar
+from bench.cli.terminal import console, grid
 from bench.errors import BenchError
 from bench.fetch import refuse_offline
 
@@ -59,11 +58,11 @@ def _list(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    grid = RichTable("weights", "state", "used by", "to get them", title=f"in {weights.weights_root()}")
+    table = grid("weights", "state", "used by", "to get them", title=f"in {weights.weights_root()}")
     for row in rows:
         style = {"present": "green", "missing": "red"}.get(row["state"], "yellow")
-        grid.add_row(escape(row["id"]), f"[{style}]{row['state']}[/]", escape(row["used_by"]), escape(row["get"]))
-    Console().print(grid)
+        table.add_row(escape(row["id"]), f"[{style}]{row['state']}[/]", escape(row["used_by"]), escape(row["get"]))
+    console().print(table)
     return 0
 
 
