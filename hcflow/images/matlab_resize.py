@@ -19,7 +19,8 @@ Padding = Literal["symmetric", "replicate"]
 Size = tuple[int, int]
 Pixel = TypeVar("Pixel", bound=np.generic)
 
-_BLOCK = 32  # output samples per matrix product
+_BLOCK = 8  # output samples per matrix product
+_COLUMNS = 256  # columns per matrix product: so few that its threads, which cost more than they give, rarely start
 # A tie (exactly .5) is rounded up although its float64 sum may fall short of it by a few 1e-14, so that no result
 # depends on the order in which a machine's matrix product adds; real values keep at least 1e-6 from one another.
 _TIE = 1e-9
@@ -28,7 +29,7 @@ _TIE = 1e-9
 class _Block(NamedTuple):
     first: int
     last: int
-    weights: NDArray[np.float64]  # (outputs of this block, last - first)
+    weights: NDArray[np.float64]  # (rows of this block, last - first)
 
 
 @overload
@@ -68,9 +69,7 @@ def imresize(
         return _resize_tensor(image, *_plan(image.shape[-2:], scale, size), padding)
     if image.ndim not in (2, 3):
         raise ValueError(f"expected an array (H, W) or (H, W, C), got shape {image.shape}")
-    planes = image if image.ndim == 2 else np.moveaxis(image, 2, 0)
-    resized = _resize_array(planes, *_plan(image.shape[:2], scale, size), padding)
-    return resized if image.ndim == 2 else np.ascontiguousarray(np.moveaxis(resized, 0, 2))
+    return _resize_array(image, *_plan(image.shape[:2], scale, size), padding)
 
 
 @overload
@@ -110,23 +109,34 @@ def _plan(shape: tuple[int, ...], scale: float | None, size: Size | None) -> tup
     return size, scales
 
 
-def _resize_array(planes: NDArray[Pixel], size: Size, scales: tuple[float, float], padding: Padding) -> NDArray[Pixel]:
-    """(..., H, W) numpy planes, computed in float64."""
-    if planes.dtype != np.uint8 and planes.dtype.kind != "f":
-        raise ValueError(f"expected uint8 or floating pixels, got {planes.dtype}")
-
-    def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.clip(np.floor(values + (0.5 + _TIE)), 0, 255) if planes.dtype == np.uint8 else values
-
-    values = planes.astype(np.float64)
+def _resize_array(image: NDArray[Pixel], size: Size, scales: tuple[float, float], padding: Padding) -> NDArray[Pixel]:
+    """(H, W) or (H, W, C), computed in float64 as the matrix (H, W C): W x for the height, x (W kron I_C)^T else."""
+    if image.dtype != np.uint8 and image.dtype.kind != "f":
+        raise ValueError(f"expected uint8 or floating pixels, got {image.dtype}")
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    values = np.ascontiguousarray(image, np.float64).reshape(len(image), -1)
     for axis in _order(scales):
-        blocks = _blocks(values.shape[axis], size[axis], scales[axis], padding)
         if axis == -2:
-            parts = [block.weights @ values[..., block.first : block.last, :] for block in blocks]
+            resized = np.empty((size[0], values.shape[1]))
+            _multiply(_blocks(image.shape[0], size[0], scales[0], padding, 1), values, resized)
         else:
-            parts = [values[..., block.first : block.last] @ block.weights.T for block in blocks]
-        values = rounded(np.concatenate(parts, axis=axis))
-    return values.astype(planes.dtype)
+            resized = np.empty((values.shape[0], size[1] * channels))
+            _multiply(_blocks(image.shape[1], size[1], scales[1], padding, channels), values.T, resized.T)
+        if image.dtype == np.uint8:
+            resized += 0.5 + _TIE
+            np.clip(np.floor(resized, out=resized), 0, 255, out=resized)
+        values = resized
+    return values.reshape(*size, *image.shape[2:]).astype(image.dtype)
+
+
+def _multiply(blocks: tuple[_Block, ...], values: NDArray[np.float64], result: NDArray[np.float64]) -> None:
+    """result = W values, in pieces."""
+    row = 0
+    for first, last, weights in blocks:
+        rows = slice(row, row := row + len(weights))
+        for column in range(0, values.shape[1], _COLUMNS):
+            part = slice(column, column + _COLUMNS)
+            np.matmul(weights, values[first:last, part], out=result[rows, part])
 
 
 def _resize_tensor(planes: torch.Tensor, size: Size, scales: tuple[float, float], padding: Padding) -> torch.Tensor:
@@ -168,13 +178,13 @@ def _matrices(
     """`_blocks` on a device, so that training does not copy them there at every step."""
     return [
         (first, last, torch.tensor(weights, dtype=dtype, device=device))
-        for first, last, weights in _blocks(length, outputs, scale, padding)
+        for first, last, weights in _blocks(length, outputs, scale, padding, 1)
     ]
 
 
 @lru_cache(maxsize=256)
-def _blocks(length: int, outputs: int, scale: float, padding: Padding) -> tuple[_Block, ...]:
-    """The banded matrix W (outputs x length) as dense blocks of up to `_BLOCK` rows."""
+def _blocks(length: int, outputs: int, scale: float, padding: Padding, channels: int) -> tuple[_Block, ...]:
+    """The banded matrix W kron I_channels as dense blocks for up to `_BLOCK` outputs each."""
     stretch = min(scale, 1.0)
     taps = math.ceil(4.0 / stretch) + 2
     centre = (np.arange(outputs) + 0.5) / scale - 0.5
@@ -196,6 +206,7 @@ def _blocks(length: int, outputs: int, scale: float, padding: Padding) -> tuple[
         inside = weights[rows] != 0
         lines = np.broadcast_to(np.arange(dense.shape[0])[:, None], inside.shape)
         np.add.at(dense, (lines[inside], folded[rows][inside] - low), weights[rows][inside])
+        dense = np.kron(dense, np.eye(channels))
         dense.flags.writeable = False
-        blocks.append(_Block(low, high, dense))
+        blocks.append(_Block(low * channels, high * channels, dense))
     return tuple(blocks)
