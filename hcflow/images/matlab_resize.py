@@ -20,7 +20,7 @@ Size = tuple[int, int]
 Pixel = TypeVar("Pixel", bound=np.generic)
 
 _BLOCK = 8  # output samples per matrix product
-_COLUMNS = 256  # columns per matrix product: so few that its threads, which cost more than they give, rarely start
+_PRODUCT = 1 << 18  # multiplications in a product: above, BLAS starts threads, which cost more than these give
 # A tie (exactly .5) is rounded up although its float64 sum may fall short of it by a few 1e-14, so that no result
 # depends on the order in which a machine's matrix product adds; real values keep at least 1e-6 from one another.
 _TIE = 1e-9
@@ -134,8 +134,9 @@ def _multiply(blocks: tuple[_Block, ...], values: NDArray[np.float64], result: N
     row = 0
     for first, last, weights in blocks:
         rows = slice(row, row := row + len(weights))
-        for column in range(0, values.shape[1], _COLUMNS):
-            part = slice(column, column + _COLUMNS)
+        columns = max(1, _PRODUCT // weights.size)
+        for column in range(0, values.shape[1], columns):
+            part = slice(column, column + columns)
             np.matmul(weights, values[first:last, part], out=result[rows, part])
 
 
@@ -198,6 +199,7 @@ def _blocks(length: int, outputs: int, scale: float, padding: Padding, channels:
     else:
         folded = np.clip(index, 0, length - 1)
     blocks = []
+    identity = np.eye(channels)
     for row in range(0, outputs, _BLOCK):
         rows = slice(row, min(row + _BLOCK, outputs))
         used = folded[rows][weights[rows] != 0]
@@ -206,7 +208,7 @@ def _blocks(length: int, outputs: int, scale: float, padding: Padding, channels:
         inside = weights[rows] != 0
         lines = np.broadcast_to(np.arange(dense.shape[0])[:, None], inside.shape)
         np.add.at(dense, (lines[inside], folded[rows][inside] - low), weights[rows][inside])
-        dense = np.kron(dense, np.eye(channels))
-        dense.flags.writeable = False
-        blocks.append(_Block(low * channels, high * channels, dense))
+        matrix = np.kron(dense, identity).astype(np.float64, copy=False)
+        matrix.flags.writeable = False
+        blocks.append(_Block(low * channels, high * channels, matrix))
     return tuple(blocks)
