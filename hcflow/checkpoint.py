@@ -1,4 +1,4 @@
-"""Checkpoints: the released ones (.pth), read without running code, and our own (safetensors with the config)."""
+"""Checkpoints: the released ones (.pth), read without running code, and our own (safetensors and config)."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def _read_pickle(file: Path) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         reason = (str(error) or type(error).__name__).strip().split("\n")[0]
         raise CheckpointError(
-            f"{file}: expected a complete .pth file, got a truncated or foreign one ({reason}); fetch it again"
+            f"{file}: expected a complete .pth file, got a truncated or foreign one ({reason}); get it again"
         ) from None
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")

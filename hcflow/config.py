@@ -110,7 +110,7 @@ class Config:
         return _build(cls, data, "config")
 
 
-def _build(cls: type[Any], data: object, where: str) -> Any:
+def _build(cls: type[Any], data: object, where: str) -> Any:  # noqa: ANN401 - an instance of cls
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: expected an object, got {type(data).__name__}")
     hints = get_type_hints(cls)
@@ -120,7 +120,7 @@ def _build(cls: type[Any], data: object, where: str) -> Any:
     return cls(**{key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
 
 
-def _value(hint: Any, value: object, where: str) -> object:
+def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - annotations are objects
     """Check one JSON value against the annotation of its field."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _build(hint, value, where)

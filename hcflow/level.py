@@ -18,7 +18,7 @@ from hcflow.flow.transform import Compose, Transform
 from hcflow.nets.rrdb import Conditioner
 from hcflow.nets.subnets import FCN, DenseBlock
 
-__all__ = ["IMAGE_CHANNELS", "Level"]
+__all__ = ["IMAGE_CHANNELS", "Level", "repeat_to"]
 
 IMAGE_CHANNELS = 3
 
@@ -65,16 +65,22 @@ class Level(nn.Module):
         h, log_det = self.flow(y)
         return h[:, : self.y_channels], h[:, self.y_channels :], log_det
 
-    def merge(self, y: Tensor, a: Tensor) -> Tensor:
-        """Map (y_l, a_l) back to y_{l-1}."""
-        return self.flow.inverse(torch.cat((y, a), 1))[0]
+    def generate(self, z: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
+        """Map (z_l, y_l) back to y_{l-1}; each y_l and c_l serves as many neighbouring z_l as there are."""
+        a, _ = self.conditional_flow.inverse(z, None if c is None else repeat_to(c, len(z)))
+        return self.flow.inverse(torch.cat((repeat_to(y, len(z)), a), 1))[0]
 
     def condition(self, y: Tensor, coarser: Sequence[Tensor]) -> Tensor | None:
         """c_l from y_l and the conditions of the coarser levels, the finest of them first (eq. 5)."""
         if self.phi is None:
             return None
-        size = y.shape[-2:]
-        return self.phi(torch.cat((y, *(F.interpolate(c, size, mode="nearest") for c in coarser)), 1))
+        up = [F.interpolate(repeat_to(c, len(y)), y.shape[-2:], mode="nearest") for c in coarser]
+        return self.phi(torch.cat((y, *up), 1))
+
+
+def repeat_to(x: Tensor, count: int) -> Tensor:
+    """Repeat every image of a batch so that there are `count`: (N, ..) -> (count, ..)."""
+    return x if len(x) == count else x.repeat_interleave(count // len(x), 0)
 
 
 def _main_step(config: Config, channels: int, k: int) -> Transform:

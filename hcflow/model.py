@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from hcflow.flow.gaussian import standard_normal_log_prob
 from hcflow.level import IMAGE_CHANNELS, Level
 from hcflow.sampling import Draws, check_image
 
-__all__ = ["LOG_SIGMA_LR", "Encoded", "HCFlow", "bits_per_pixel", "quantise"]
+__all__ = ["LOG_SIGMA_LR", "Decoder", "Encoded", "HCFlow", "bits_per_pixel", "quantise"]
 
 LOG_SIGMA_LR = -6.0
 """log sigma of the Gaussian around the LR image (eq. 4)."""
@@ -26,65 +26,24 @@ class Encoded:
     """What `HCFlow.encode` returns: a point of the latent space."""
 
     lr: Tensor | None
-    """y_L, neither clamped nor quantised, (N, 3, H/2^L, W/2^L); None where the LR image is not in the latent."""
+    """y_L, neither clamped nor quantised, (N, 3, H/2^L, W/2^L); None where it is not in the latent."""
     latents: tuple[Tensor, ...]
     """z_1 .. z_L standardised, (N, C_l, H/2^l, W/2^l): standard normal under the model."""
     log_det: Tensor
     """log|det d(y_L, z_1 .. z_L)/dx|, (N,)."""
 
 
-class HCFlow(nn.Module):
-    """A bijection x <-> (y_L, z_1 .. z_L): the LR image and, level by level, what it lacks (eqs. 1 to 5).
+class Decoder(nn.Module):
+    """The generative half, (LR image, z_1 .. z_L) -> HR image, over any levels that can `generate`."""
 
-    ::
-
-        x = y_0 --level 1--> y_1 --level 2--> y_2 ..  y_L = LR image ~ N(lr, e^-6)
-                    |            |                       |
-                   a_1          a_2                     a_L
-                    |            |                       |
-        z_1 <- f(.; c_1)   z_2 <- f(.; c_2)        z_L <- f(.; c_L)       each ~ N(0, I)
-
-        c_L = phi_L(y_L),   c_l = phi_l(y_l, up(c_{l+1}), .., up(c_L))
-
-    Encoding runs left to right, then down; decoding starts at the LR image, draws z_L, and works its way
-    to the left. `levels[l - 1]` is level l.
-    """
-
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, levels: Iterable[nn.Module]) -> None:
         super().__init__()
         self.config = config
-        self.levels = nn.ModuleList(Level(config, l + 1) for l in range(config.L))  # noqa: E741
+        self.levels = nn.ModuleList(levels)
 
-    def encode(self, hr: Tensor, lr: Tensor | None = None) -> Encoded:
-        """Map images to the latent space.
-
-        Args:
-            hr: (N, 3, H, W) in [0, 1], dequantised where a likelihood is wanted; H and W divisible by 2^L.
-            lr: the given LR image y* (N, 3, H/2^L, W/2^L), for configurations whose conditioner sees it.
-
-        Raises:
-            InputError: wrong shape, sides not divisible by the scale, or values that are not finite.
-        """
-        scale = self.config.scale
-        check_image(hr, "hr", multiple=scale)
-        y, log_det = hr, hr.new_zeros(len(hr))
-        ys, as_ = [], []
-        for level in self._levels():
-            y, a, term = level.split(y)
-            ys.append(y)
-            as_.append(a)
-            log_det = log_det + term
-        y_L = y
-        ys[-1] = self._seen_by_the_deepest(y_L, lr)
-
-        conditions: list[Tensor] = []  # c_{l+1} .. c_L
-        latents: list[Tensor] = []
-        for level, y, a in reversed(list(zip(self._levels(), ys, as_, strict=True))):
-            c = self._condition(level, y, conditions)
-            z, term = level.conditional_flow(a, c)
-            latents.insert(0, z)
-            log_det = log_det + term
-        return Encoded(y_L if self.config.lr_in_latent else None, tuple(latents), log_det)
+    def forward(self, lr: Tensor, *latents: Tensor) -> Tensor:
+        """`decode` at temperature 1 with given latents: a function of tensors, to compile or to export."""
+        return self.decode(lr, 1.0, latents=latents)
 
     def decode(
         self,
@@ -117,15 +76,83 @@ class HCFlow(nn.Module):
         tau = self.config.temperature if temperature is None else temperature
         draws = Draws(self.latent_shapes(*lr.shape[-2:]), lr, tau, latents, generator, samples)
         y = lr if self.config.lr_in_latent else lr[:, :0]
-        seen, conditions = lr, list[Tensor]()
+        sees = lr
+        conditions: list[Tensor] = []  # c_{l+1} .. c_L
         for level, z in reversed(list(zip(self._levels(), draws.latents, strict=True))):
-            c = self._condition(level, seen, conditions)
-            if y.shape[0] != z.shape[0]:  # the deepest level: one condition serves all draws
-                y, c = draws.repeat(y), None if c is None else draws.repeat(c)
-                conditions = [draws.repeat(each) for each in conditions]
-            a, _ = level.conditional_flow.inverse(z, c)
-            seen = y = level.merge(y, a)
+            c = self._condition(level, sees, conditions)
+            sees = y = level.generate(z, y, c)
         return draws.unflatten(y)
+
+    def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
+        """Shapes (C_l, H_l, W_l) of z_1 .. z_L for an LR image of that size."""
+        L = self.config.L
+        factors = [2 ** (L - 1 - i) for i in range(L)]
+        return [
+            (level.a_channels, height * f, width * f)
+            for level, f in zip(self._levels(), factors, strict=True)
+        ]
+
+    def _levels(self) -> list[Level]:
+        return list(self.levels)  # type: ignore[arg-type]
+
+    def _condition(self, level: Level, y: Tensor, conditions: list[Tensor]) -> Tensor | None:
+        """c_l; it joins the conditions that finer levels see."""
+        c = level.condition(y, conditions)
+        if c is not None and self.config.hierarchical:
+            conditions.insert(0, c)
+        return c
+
+
+class HCFlow(Decoder):
+    """A bijection x <-> (y_L, z_1 .. z_L): the LR image and, level by level, what it lacks (eqs. 1 to 5).
+
+    ::
+
+        x = y_0 --level 1--> y_1 --level 2--> y_2 ..  y_L = LR image ~ N(lr, e^-6)
+                    |            |                       |
+                   a_1          a_2                     a_L
+                    |            |                       |
+        z_1 <- f(.; c_1)   z_2 <- f(.; c_2)        z_L <- f(.; c_L)       each ~ N(0, I)
+
+        c_L = phi_L(y_L),   c_l = phi_l(y_l, up(c_{l+1}), .., up(c_L))
+
+    Encoding runs left to right, then down; decoding starts at the LR image, draws z_L, and works its way
+    to the left. `levels[l - 1]` is level l.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config, (Level(config, l + 1) for l in range(config.L)))  # noqa: E741
+
+    def encode(self, hr: Tensor, lr: Tensor | None = None) -> Encoded:
+        """Map images to the latent space.
+
+        Args:
+            hr: (N, 3, H, W) in [0, 1], dequantised where a likelihood is wanted; H and W divisible by 2^L.
+            lr: the given LR image y* (N, 3, H/2^L, W/2^L), for configurations whose conditioner sees it.
+
+        Raises:
+            InputError: wrong shape, sides not divisible by the scale, or values that are not finite.
+        """
+        scale = self.config.scale
+        check_image(hr, "hr", multiple=scale)
+        y, log_det = hr, hr.new_zeros(len(hr))
+        ys, as_ = [], []
+        for level in self._levels():
+            y, a, term = level.split(y)
+            ys.append(y)
+            as_.append(a)
+            log_det = log_det + term
+        y_L = y
+        ys[-1] = self._seen_by_the_deepest(y_L, lr)
+
+        conditions: list[Tensor] = []  # c_{l+1} .. c_L
+        latents: list[Tensor] = []
+        for level, y, a in reversed(list(zip(self._levels(), ys, as_, strict=True))):
+            c = self._condition(level, y, conditions)
+            z, term = level.conditional_flow(a, c)
+            latents.insert(0, z)
+            log_det = log_det + term
+        return Encoded(y_L if self.config.lr_in_latent else None, tuple(latents), log_det)
 
     def log_prob(self, encoded: Encoded, lr: Tensor) -> Tensor:
         """log p(hr, lr) in nats per image, (N,), of a point that `encode` returned (eqs. 3, 4, 6)."""
@@ -179,18 +206,6 @@ class HCFlow(nn.Module):
             raise InputError(f"expected noise of shape {tuple(hr.shape)}, got {tuple(noise.shape)}")
         return hr + noise / self.config.q
 
-    def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
-        """Shapes (C_l, H_l, W_l) of z_1 .. z_L for an LR image of that size."""
-        L = self.config.L
-        factors = [2 ** (L - 1 - i) for i in range(L)]
-        return [
-            (level.a_channels, height * f, width * f)
-            for level, f in zip(self._levels(), factors, strict=True)
-        ]
-
-    def _levels(self) -> list[Level]:
-        return list(self.levels)  # type: ignore[arg-type]
-
     def _seen_by_the_deepest(self, y_L: Tensor, given: Tensor | None) -> Tensor:
         """What phi_L sees: y_L, or the given LR image y* (Table 1, cases 2 and 3)."""
         if self.config.deepest_condition != "given":
@@ -199,13 +214,6 @@ class HCFlow(nn.Module):
             raise InputError("expected the LR image that this configuration is conditioned on, got none")
         check_image(given, "lr", shape=(len(y_L), IMAGE_CHANNELS, *y_L.shape[-2:]))
         return given
-
-    def _condition(self, level: Level, y: Tensor, conditions: list[Tensor]) -> Tensor | None:
-        """c_l; it joins the conditions that finer levels see."""
-        c = level.condition(y, conditions)
-        if c is not None and self.config.hierarchical:
-            conditions.insert(0, c)
-        return c
 
 
 def quantise(y: Tensor) -> Tensor:

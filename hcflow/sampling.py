@@ -56,15 +56,8 @@ class Draws:
         self.samples = samples
         self.count = samples or 1
         tau = self._temperatures(temperature, lr)
-        if latents is None:
-            drawn = self._draw(shapes, lr, generator)
-        else:
-            drawn = self._given(latents, shapes, lr)
+        drawn = self._draw(shapes, lr, generator) if latents is None else self._given(latents, shapes, lr)
         self.latents = [z * tau for z in drawn]
-
-    def repeat(self, x: Tensor) -> Tensor:
-        """Fold draws into the batch: (N, ...) -> (N * samples, ...)."""
-        return x.repeat_interleave(self.count, 0)
 
     def unflatten(self, x: Tensor) -> Tensor:
         """Unfold the draws: (N * samples, ...) -> (N, samples, ...)."""
