@@ -35,7 +35,8 @@ class Level(nn.Module):
                                c_l = phi_l(y_l, up(c_{l+1}), .., up(c_L))      (eq. 5)
 
     Attributes: `flow` (squeeze and K steps), `phi` (the conditioner, or None where nothing is seen),
-    `conditional_flow` (P steps and the Gaussian); `y_channels`, `a_channels` of the split.
+    `conditional_flow` (P steps and the Gaussian); `y_channels`, `a_channels` of the split; `sees`, the
+    channels of y_l (or y*) that phi sees.
     """
 
     def __init__(self, config: Config, l: int) -> None:  # noqa: E741 - the paper's index, from 1 to L
@@ -50,11 +51,11 @@ class Level(nn.Module):
         )
         self.phi: Conditioner | None = None
         c_channels = 0
+        self.sees = IMAGE_CHANNELS if deepest else self.y_channels
         if config.deepest_condition != "nothing":
-            sees = IMAGE_CHANNELS if deepest else self.y_channels
             c_channels = config.conditioner.channels
             coarser = (config.L - l) * c_channels if config.hierarchical else 0
-            self.phi = Conditioner(sees + coarser, config.conditioner)
+            self.phi = Conditioner(self.sees + coarser, config.conditioner)
         self.conditional_flow = Compose(
             *(_conditional_step(config, self.a_channels, c_channels) for _ in range(config.P)),
             ConditionalGaussian(self.a_channels, c_channels, bounded=config.sigma == "bounded"),

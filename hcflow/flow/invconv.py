@@ -12,11 +12,11 @@ from hcflow.flow.transform import Transform
 __all__ = ["InvertibleConv", "invert"]
 
 
-def invert(weight: Tensor) -> Tensor:
-    """Invert a matrix (C, C) in float64 and return it in its own precision.
+def invert(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Invert a matrix (C, C) in float64 and return it as `dtype`.
 
     Raises:
-        SingularWeightError: the 1-norm condition number leaves fewer than two digits of that precision.
+        SingularWeightError: the condition number (1-norm) leaves under two digits of the weight's precision.
     """
     wide = weight.double()
     inverse = torch.linalg.inv_ex(wide).inverse
@@ -30,7 +30,7 @@ def invert(weight: Tensor) -> Tensor:
                 f"expected a 1x1 convolution with condition number below {limit:.0e} for {weight.dtype}, got "
                 f"{condition:.1e}; the weights are damaged or training diverged: use an earlier checkpoint"
             )
-    return inverse.to(weight.dtype)
+    return inverse.to(dtype)
 
 
 class InvertibleConv(Transform):
@@ -49,7 +49,7 @@ class InvertibleConv(Transform):
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x = W^-1 y; raises SingularWeightError where that has no meaning."""
-        return F.conv2d(y, invert(self.weight)[:, :, None, None]), -self._log_det(y)
+        return F.conv2d(y, invert(self.weight, y.dtype)[:, :, None, None]), -self._log_det(y)
 
     def _log_det(self, x: Tensor) -> Tensor:
         log_abs_det = torch.linalg.slogdet(self.weight.double()).logabsdet
