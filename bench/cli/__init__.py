@@ -1,0 +1,1 @@
+"""One module per group of sub-commands; each offers `add_parser(subparsers)` and sets `run(args) -> exit code`."""

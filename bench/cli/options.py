@@ -1,0 +1,26 @@
+"""Options that several sub-commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.suite import Suite, load_suite, suite_names
+
+
+def add_table(parser: argparse._ActionsContainer, required: bool = False) -> None:
+    """--table N."""
+    numbers = ", ".join(name.removeprefix("table") for name in suite_names())
+    parser.add_argument("--table", required=required, metavar="N", help=f"a table of the paper: {numbers}")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """--out DIR."""
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="folder of the records (default: results)"
+    )
+
+
+def suite_of(number: str) -> Suite:
+    """The suite of `--table N`; `4` and `table4` are the same."""
+    return load_suite(f"table{number.removeprefix('table')}")

@@ -1,0 +1,47 @@
+"""python -m bench report: write the tables as files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli.options import add_out, add_table, suite_of
+from bench.errors import BenchError
+from bench.report import write_reports
+from bench.store import load_journals
+from bench.suite import suite_names
+from bench.tables import build_table
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `report`."""
+    parser = commands.add_parser(
+        "report",
+        help="write tables as HTML, markdown, LaTeX and JSON",
+        description="Write the tables that have records as HTML, markdown, LaTeX and JSON files.",
+        epilog="example:\n  python -m bench report --to reports --no-thumbnails",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_table(parser)
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where the files go (default: the --out folder)")
+    parser.add_argument(
+        "--no-thumbnails",
+        action="store_true",
+        help="leave the pictures out of the HTML: the terms of most data sets forbid passing them on",
+    )
+    add_out(parser)
+    parser.set_defaults(run=_report)
+
+
+def _report(args: argparse.Namespace) -> int:
+    names = [f"table{args.table.removeprefix('table')}"] if args.table else suite_names()
+    written: list[Path] = []
+    for name in names:
+        suite = suite_of(name)
+        if args.table or load_journals(args.out, name):
+            target = args.to or args.out
+            written += write_reports(build_table(suite, args.out), args.out, target, thumbnails=not args.no_thumbnails)
+    if not written:
+        raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+    print("\n".join(str(path) for path in written))
+    return 0

@@ -1,0 +1,44 @@
+"""python -m bench show: print a table from the records of earlier runs."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from bench.cli.options import add_out, add_table, suite_of
+from bench.report import FORMATS
+from bench.report.text import render_text
+from bench.tables import build_table
+
+_EXAMPLES = """\
+examples:
+  python -m bench show --table 4
+  python -m bench show --table 4 --format json | jq '.[] | select(.verdict == "differs")'
+  python -m bench show --table 4 --format tex > table4.tex
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `show`."""
+    parser = commands.add_parser(
+        "show",
+        help="print a table from its records",
+        description="Print a table as the records have it. Nothing is measured.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_table(parser, required=True)
+    parser.add_argument("--format", choices=["text", *FORMATS], default="text", help="(default: text)")
+    add_out(parser)
+    parser.set_defaults(run=_show)
+
+
+def _show(args: argparse.Namespace) -> int:
+    table = build_table(suite_of(args.table), args.out)
+    if args.format == "text":
+        console = Console()
+        print(render_text(table, width=max(console.width, 110), color=console.is_terminal), end="")
+    else:
+        print(FORMATS[args.format](table, args.out), end="")
+    return 0

@@ -1,0 +1,35 @@
+"""python -m bench track: import the records of earlier runs into MLflow."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.cli.options import add_out
+from bench.errors import BenchError
+from bench.store import load_journals
+from bench.tracking import Tracker
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `track`."""
+    parser = commands.add_parser(
+        "track",
+        help="import records into MLflow",
+        description="Mirror every run in the records into MLflow (MLFLOW_TRACKING_URI, else OUT/mlflow.db). "
+        "`run` does so by itself; this catches up after a tracking server was away. Doing it twice changes nothing.",
+    )
+    add_out(parser)
+    parser.set_defaults(run=_track)
+
+
+def _track(args: argparse.Namespace) -> int:
+    journals = load_journals(args.out)
+    if not journals:
+        raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+    tracker = Tracker(args.out)
+    for journal in journals:
+        tracker.mirror(journal)
+    if tracker.failure:
+        raise BenchError(f"MLflow at {tracker.uri}: expected an answer, got {tracker.failure}; start it and try again")
+    print(f"{len(journals)} runs in {tracker.uri}")
+    return 0

@@ -1,0 +1,165 @@
+"""Protocols: the only place that rounds, crops or takes luma.
+
+A metric without its protocol is not a number, so every value carries an id such as `psnr@y,crop4,u8`: the metric, then
+how the two images were made comparable. The part behind the `@` is a `Protocol`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError
+from hcflow.images.color import luma
+from hcflow.images.io import Pixels, to_rgb
+
+Values = NDArray[np.floating[Any]]  # an image in [0, 1]
+View = NDArray[np.float64]  # what a metric sees, on the 0..255 scale
+
+_CHOICES = {
+    "space": ("rgb", "y", "y8"),
+    "depth": ("u8", "trunc8", "float"),
+    "grey": ("rgb", "direct"),
+    "work": ("rgb", "y"),
+    "range": ("full", "studio"),
+    "pad": ("symmetric", "replicate"),
+}
+_MEANING = {
+    "rgb": "the RGB channels",
+    "y": "BT.601 luma in float64",
+    "y8": "BT.601 luma rounded to 8 bits",
+    "u8": "both images rounded to 8 bits",
+    "trunc8": "the SR image truncated to 8 bits",
+    "float": "the SR image not rounded",
+    "grey=direct": "a grey image is its own luma",
+    "work=y": "the LR is made, and the method works, on the 8-bit luma plane in double precision",
+    "range=studio": "the SR luma is clipped to 16..235",
+    "pad=replicate": "the LR is made with the edge-replicating imresize of older MATLAB",
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How an SR and an HR image become the two views that a metric compares.
+
+    Attributes:
+        space: "rgb"; "y" (luma, float64); "y8" (luma rounded to 8 bits).
+        crop: pixels cut off every side.
+        depth: what happens to the SR image: "u8" rounded, "trunc8" truncated, "float" untouched.
+        grey: a grey HR image is scored as RGB ("rgb") or its plane is taken as the luma ("direct").
+        work: the method works on RGB at 8 bits, or on the 8-bit luma plane in double precision ("y").
+        range: the SR luma plane is clipped to 0..255 ("full") or to 16..235 ("studio"); the latter needs work=y.
+        pad: border rule of the imresize that made the LR image.
+    """
+
+    space: str
+    crop: int
+    depth: str
+    grey: str = "rgb"
+    work: str = "rgb"
+    range: str = "full"
+    pad: str = "symmetric"
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise BenchError(f"protocol {name}: expected one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.crop < 0:
+            raise BenchError(f"protocol crop: expected 0 or more pixels, got {self.crop}")
+        if self.work == "y" and self.space != "y8":
+            raise BenchError(f"protocol: work=y scores the 8-bit luma plane, so expected y8, got {self.space}")
+        if self.range == "studio" and self.work != "y":
+            raise BenchError("protocol: range=studio clips a luma plane, so expected work=y with it")
+
+    @property
+    def id(self) -> str:
+        """The protocol as it stands behind the `@`: three parts, then whatever differs from the default."""
+        parts = [self.space, f"crop{self.crop}", self.depth]
+        for field in fields(self)[3:]:
+            if getattr(self, field.name) != field.default:
+                parts.append(f"{field.name}={getattr(self, field.name)}")
+        return ",".join(parts)
+
+    @classmethod
+    def parse(cls, text: str) -> Protocol:
+        """Read an id back; `Protocol.parse(p.id) == p`."""
+        parts = text.split(",")
+        if len(parts) < 3 or not (parts[1].startswith("crop") and parts[1][4:].isdigit()):
+            raise BenchError(f"protocol {text!r}: expected SPACE,cropN,DEPTH[,KEY=VALUE...] such as y,crop4,u8")
+        options = dict(part.partition("=")[::2] for part in parts[3:])
+        known = [field.name for field in fields(cls)[3:]]
+        for key in options:
+            if key not in known:
+                raise BenchError(f"protocol {text!r}: expected one of {', '.join(known)}, got {key!r}")
+        return cls(parts[0], int(parts[1][4:]), parts[2], **options)
+
+    def describe(self) -> str:
+        """The protocol in words, for the footnotes of a table."""
+        parts = self.id.split(",")
+        crop = f"{self.crop} pixels cropped on every side" if self.crop else "no crop"
+        return "; ".join(crop if part == parts[1] else _MEANING[part] for part in parts)
+
+
+def to_bytes(values: Values, depth: str = "u8") -> View:
+    """An image in [0, 1] (values outside are clipped) on the 0..255 scale: rounded, truncated or as it is."""
+    scaled = np.clip(values.astype(np.float64), 0.0, 1.0) * 255.0
+    return {"u8": np.rint, "trunc8": np.floor, "float": np.asarray}[depth](scaled)
+
+
+def luma_plane(image: Pixels, grey: str) -> Pixels:
+    """The 8-bit luma plane of a uint8 image; a grey image is its own plane where `grey` is "direct"."""
+    if image.ndim == 2 and grey == "direct":
+        return image
+    return np.rint(luma(to_rgb(image))).astype(np.uint8)
+
+
+def views(sr: Values, hr: Pixels, protocol: Protocol) -> tuple[View, View]:
+    """The two images as a metric sees them.
+
+    Args:
+        sr: (H, W, 3) in [0, 1]; the (H, W) luma plane in [0, 1] where the protocol says work=y.
+        hr: uint8 (H, W, 3), or (H, W) for a grey image.
+        protocol: how to compare them.
+
+    Returns:
+        (SR view, HR view), float64 on the 0..255 scale, (h, w) for luma and (h, w, 3) for RGB.
+
+    Raises:
+        BenchError: the sizes differ, or nothing is left after the crop.
+    """
+    if sr.shape[:2] != hr.shape[:2]:
+        raise BenchError(f"expected SR and HR of one size, got {_size(sr)} and {_size(hr)}; crop or resize one of them")
+    if min(hr.shape[:2]) <= 2 * protocol.crop:
+        raise BenchError(
+            f"expected an image larger than {2 * protocol.crop}x{2 * protocol.crop} (the protocol crops "
+            f"{protocol.crop} pixels on every side), got {_size(hr)}; leave it out or use a larger image"
+        )
+    if protocol.work == "y":
+        pair = _plane_views(sr, hr, protocol)
+    else:
+        pair = _view(to_bytes(sr, protocol.depth), hr.ndim == 2, protocol), _view(to_rgb(hr), hr.ndim == 2, protocol)
+    inside = slice(protocol.crop, -protocol.crop or None)
+    return pair[0][inside, inside], pair[1][inside, inside]
+
+
+def _plane_views(sr: Values, hr: Pixels, protocol: Protocol) -> tuple[View, View]:
+    low, high = (16, 235) if protocol.range == "studio" else (0, 255)
+    clipped = np.clip(to_bytes(sr, "float"), low, high)
+    return to_bytes(clipped / 255.0, protocol.depth), luma_plane(hr, protocol.grey).astype(np.float64)
+
+
+def _view(rgb: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:
+    if protocol.space == "rgb":
+        return rgb.astype(np.float64)
+    y = luma(rgb)
+    if was_grey and protocol.grey == "direct":
+        y = (y - 16.0) * (255.0 / 219.0)  # the plane itself where the channels agree
+    return np.rint(y) if protocol.space == "y8" else y
+
+
+def _size(image: NDArray[np.generic]) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

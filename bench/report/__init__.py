@@ -1,0 +1,38 @@
+"""Tables as files: HTML, markdown, LaTeX, JSON, and text for the terminal, all from the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.report.html import render_html
+from bench.report.latex import render_latex
+from bench.report.machine import render_json
+from bench.report.markdown import render_markdown
+from bench.store import write_atomically
+from bench.tables import Table
+
+FORMATS: dict[str, Callable[[Table, Path], str]] = {
+    "json": lambda table, _: render_json(table),
+    "md": lambda table, _: render_markdown(table),
+    "html": render_html,
+    "tex": lambda table, _: render_latex(table),
+}
+
+
+def write_reports(table: Table, out: Path, target: Path, *, thumbnails: bool = True) -> list[Path]:
+    """Write a table in every format; returns the files.
+
+    Args:
+        table: what to write.
+        out: results folder, where the thumbnails are.
+        target: folder of the files, `table4.html` and so on.
+        thumbnails: whether the HTML shows pictures.
+    """
+    written = []
+    for suffix, render in FORMATS.items():
+        text = render_html(table, out, thumbnails) if suffix == "html" else render(table, out)
+        path = target / f"{table.suite.name}.{suffix}"
+        write_atomically(path, text.encode())
+        written.append(path)
+    return written

@@ -1,0 +1,53 @@
+"""A table for programs: one JSON object per cell."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from bench.tables import Cell, Estimate, Table
+
+
+def render_json(table: Table) -> str:
+    """A JSON array with one object per cell.
+
+    `value` is under the table's common protocol, `value_as_published` under the one that the published number was made
+    with; difference and verdict use the latter. An infinite number is the string "inf", since JSON has none.
+    """
+    return json.dumps([_cell(cell) for cell in table.cells], indent=1, allow_nan=False) + "\n"
+
+
+def _cell(cell: Cell) -> dict[str, object]:
+    common, as_published = cell.value, cell.value_as_published
+    return {
+        "table": cell.table,
+        "row": cell.row,
+        "dataset": cell.dataset,
+        "metric": cell.column,
+        "value": _mean(common),
+        "stderr": common.stderr if common else None,
+        "n": common.n if common else 0,
+        "published": float(cell.published) if cell.published else None,
+        "published_text": cell.published,
+        "value_as_published": _mean(as_published),
+        "stderr_as_published": as_published.stderr if as_published else None,
+        "difference": _number(cell.difference),
+        "verdict": cell.verdict,
+        "reason": cell.reason,
+        "protocol": cell.protocol,
+        "protocol_as_published": cell.protocol_as_published,
+        "temperature": cell.temperature,
+        "unit": cell.unit,
+        "direction": cell.direction,
+        "images_total": cell.total,
+        "images_infinite": common.infinite if common else 0,
+        "key": cell.key,
+    }
+
+
+def _mean(estimate: Estimate | None) -> float | str | None:
+    return _number(estimate.mean) if estimate else None
+
+
+def _number(value: float | None) -> float | str | None:
+    return str(value) if value is not None and math.isinf(value) else value

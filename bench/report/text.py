@@ -1,0 +1,113 @@
+"""A table for the terminal: every measured cell on a line of its own, then what was not run and why."""
+
+from __future__ import annotations
+
+import io
+from itertools import groupby
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from bench.protocol import Protocol
+from bench.tables import Cell, Estimate, Table
+
+_STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}
+
+
+def render_text(table: Table, *, width: int | None = None, color: bool = False) -> str:
+    """The table as text, `width` characters wide (the terminal's width where None)."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, no_color=not color, highlight=False)
+    console.print(f"[bold]{escape(table.suite.name)}[/]: {escape(table.suite.title)}")
+    console.print(escape(table.suite.source) + "\n", style="dim")
+    measured = [cell for cell in table.cells if cell.value is not None]
+    if measured:
+        console.print(_measured(measured))
+        _print_protocols(console, table, measured)
+    _print_missing(console, table)
+    _print_provenance(console, table)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def format_estimate(estimate: Estimate | None, decimals: int) -> str:
+    """`28.42 ± 0.31`; one digit more than printed for the error."""
+    if estimate is None:
+        return ""
+    error = "" if estimate.stderr is None else f" ± {estimate.stderr:.{decimals}f}"
+    return f"{estimate.mean:.{decimals}f}{error}"
+
+
+def _measured(cells: list[Cell]) -> RichTable:
+    grid = RichTable(header_style="bold", expand=False)
+    for name in ("row", "data", "metric", "published", "measured", "difference", "verdict", "common protocol", "n"):
+        right = name in ("published", "measured", "difference", "common protocol", "n")
+        grid.add_column(name, justify="right" if right else "left", no_wrap=name not in ("verdict", "row"))
+    previous = None
+    for cell in cells:
+        if previous is not None and previous != (cell.row, cell.dataset):
+            grid.add_section()
+        previous = (cell.row, cell.dataset)
+        assert cell.value is not None
+        difference = "" if cell.difference is None else f"{cell.difference:+.{cell.decimals + 1}f}"
+        reason = f": {cell.reason}" if cell.reason else ""
+        grid.add_row(
+            escape(cell.row),
+            escape(cell.dataset),
+            f"{cell.title} {'↑' if cell.direction == 'higher' else '↓'}",
+            cell.published or "-",
+            format_estimate(cell.value_as_published, cell.decimals),
+            difference,
+            f"[{_STYLE[cell.verdict]}]{cell.verdict}[/]{escape(reason)}",
+            format_estimate(cell.value, cell.decimals + 1),
+            f"{cell.value.n}/{cell.total}",
+        )
+    return grid
+
+
+def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
+    console.print(
+        "measured: under the protocol the published number was made with, ± standard error over images; "
+        "difference and verdict use it", style="dim"
+    )  # fmt: skip
+    protocols = dict.fromkeys(p for cell in cells for p in (cell.protocol_as_published, cell.protocol))
+    for measure in protocols:
+        words = Protocol.parse(measure.partition("@")[2]).describe()
+        console.print(escape(f"  {measure}: {words}"), style="dim")
+    shown = {cell.row for cell in cells}
+    for row in table.suite.rows:
+        if row.as_published and row.name in shown:
+            console.print(escape(f"  {row.name}, as published: {row.as_published.note}"), style="dim")
+    if infinite := sum(cell.value.infinite for cell in cells if cell.value):
+        console.print(
+            f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite", style="dim"
+        )
+    foreign = [name for name in dict.fromkeys(cell.dataset for cell in cells) if name not in table.suite.datasets]
+    for name in foreign:
+        console.print(f"\n{escape(name)} is not one of the paper's data sets: published numbers do not apply to it.")
+
+
+def _print_missing(console: Console, table: Table) -> None:
+    missing = [cell for cell in table.cells if cell.value is None]
+    if not missing:
+        return
+    console.print(f"\n[bold]not run[/] ({len(missing)} cells)")
+    for (row, reason), group in groupby(missing, key=lambda cell: (cell.row, cell.reason)):
+        datasets = ", ".join(dict.fromkeys(cell.dataset for cell in group))
+        console.print(f"  {escape(row)} on {escape(datasets)}: {escape(reason)}")
+
+
+def _print_provenance(console: Console, table: Table) -> None:
+    for journal in table.runs:
+        about = journal.provenance
+        dirty = ", with uncommitted changes" if about["dirty"] else ""
+        took = "" if journal.seconds is None else f", {journal.seconds:.1f} s"
+        versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "numpy", "scikit-image"))
+        console.print(
+            escape(
+                f"run {journal.run}: commit {about['commit'][:12]}{dirty}; {about['device']}, "
+                f"{about['processor']}; {versions}{took}"
+            ),
+            style="dim",
+        )

@@ -1,0 +1,224 @@
+"""Cells (row x data set) one by one: per image, per pass, per draw, into records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+import numpy as np
+import torch
+
+from bench import data, weights
+from bench.errors import BenchError
+from bench.manifest import ImageEntry, Manifest
+from bench.methods import METHODS, Method, build_method
+from bench.metrics import METRICS
+from bench.pairs import draw_seed, low_resolution
+from bench.planning import Pass, datasets_of, draws_of, passes, why_not
+from bench.protocol import Values, views
+from bench.provenance import code_digest, processor, provenance, versions
+from bench.store import CellFile, Journal, Record, make_folder
+from bench.suite import Row, Suite, value_name
+from bench.thumbnails import save_thumbnails
+from hcflow.images.io import ImageError, Pixels
+from hcflow.images.matlab_resize import mod_crop
+
+
+class Progress(Protocol):
+    """Whoever wants to see a run go on."""
+
+    def cell(self, row: str, dataset: str, images: int, number: int, cells: int) -> None:
+        """A cell starts."""
+
+    def image(self, image: str, cached: bool) -> None:
+        """An image of it is done, computed or found in the records."""
+
+    def problem(self, message: str) -> None:
+        """Something is wrong with an image or a cell; the rest goes on."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        suite: the table.
+        rows: of it.
+        datasets: names; empty for the paper's, or the fallback where none of those is present.
+        limit: first so many images of each data set; None for all.
+        device: for the methods that can use one.
+        out: where records go.
+    """
+
+    suite: Suite
+    rows: Sequence[Row]
+    datasets: Sequence[str]
+    limit: int | None
+    device: torch.device
+    out: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    journal: Journal
+    problems: int
+    fallback: bool
+
+
+def run(request: Request, progress: Progress, on_cell: Callable[[Journal], None]) -> Outcome:
+    """Run the cells of a request; whatever an earlier run finished is not computed again.
+
+    Args:
+        request: what to run.
+        progress: told of every image.
+        on_cell: called after each cell with the journal (tracking hangs there).
+
+    Raises:
+        BenchError: unknown names, or an output folder that cannot be written; problems of single images do not raise.
+    """
+    make_folder(request.out)
+    manifests, fallback = datasets_of(request.suite, request.datasets)
+    journal = _open_journal(request)
+    started, problems = time.monotonic(), 0
+    cells = [(row, manifest) for row in request.rows for manifest in manifests]
+    for number, (row, manifest) in enumerate(cells, 1):
+        if reason := why_not(row, manifest):
+            journal.note(row=row.name, dataset=manifest.name, state="not run", reason=reason)
+            continue
+        problems += _run_cell(request, row, manifest, journal, progress, (number, len(cells)))
+        on_cell(journal)
+    journal.finished, journal.seconds = _now(), time.monotonic() - started
+    journal.save()
+    on_cell(journal)
+    return Outcome(journal, problems, fallback)
+
+
+def specification(request: Request, row: Row, manifest: Manifest) -> dict[str, Any]:
+    """Everything that can change a number of a cell; its digest is the cell's key."""
+    entry = METHODS[row.method]
+    return {
+        "suite": request.suite.name,
+        "method": row.method,
+        "scale": request.suite.scale,
+        "passes": [
+            {
+                "settings": one.settings,
+                "temperature": one.temperature,
+                "draws": draws_of(request.suite, row, one.temperature),
+                "measures": [measure.id for measure in one.measures],
+            }
+            for one in passes(request.suite, row)
+        ],
+        "weights": {name: weights.weight_digest(name) for name in row.needs},
+        "dataset": manifest.name,
+        "manifest": manifest.digest,
+        "seed": "sha256(suite, method, image, temperature, draw)",
+        "code": code_digest(entry.code),
+        "versions": versions(),
+        "device": processor(request.device) if request.device.type == "cuda" else "cpu",
+    }
+
+
+def _run_cell(
+    request: Request, row: Row, manifest: Manifest, journal: Journal, progress: Progress, position: tuple[int, int]
+) -> int:
+    """All images of one cell; returns how many had a problem."""
+    entries = data.presence(manifest).present[: request.limit]
+    todo = passes(request.suite, row)
+    methods = [build_method(row.method, request.suite.scale, one.settings) for one in todo]
+    first_problem, problems, computed, started = None, 0, 0, time.monotonic()
+    with CellFile(request.out, specification(request, row, manifest)) as cell:
+        about = {"row": row.name, "dataset": manifest.name, "key": cell.key, "images": len(manifest.images)}
+        journal.note(**about, state="running")
+        progress.cell(row.name, manifest.name, len(entries), *position)
+        for entry in entries:
+            try:
+                hr = data.read_hr(manifest, entry)
+                digest = data.pixel_digest(hr)
+                known = cell.records.get(entry.id)
+                cached = known is not None and known.digest == digest
+                if not cached:
+                    work = _Image(request, row, manifest, entry, mod_crop(hr, request.suite.scale), cell.key)
+                    begun = time.monotonic()
+                    values = work.measure(todo, methods)
+                    cell.append(Record(entry.id, digest, values, time.monotonic() - begun, journal.run))
+                    computed += 1
+                progress.image(entry.id, cached)
+            except (BenchError, ImageError) as error:
+                message = f"{manifest.name}/{entry.id}: {error}"
+                first_problem = first_problem or message
+                problems += 1
+                progress.problem(message)
+        done = {"computed": computed, "cached": len(entries) - problems - computed, "problems": problems}
+        journal.note(
+            **about,
+            **done,
+            state="failed" if problems else "done",
+            reason=first_problem,
+            seconds=time.monotonic() - started,
+        )
+    return problems
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image of a cell on its way through the passes."""
+
+    request: Request
+    row: Row
+    manifest: Manifest
+    entry: ImageEntry
+    hr: Pixels
+    key: str
+
+    def measure(self, todo: Sequence[Pass], methods: Sequence[Method]) -> dict[str, list[float]]:
+        """Value name -> one value per draw."""
+        values: dict[str, list[float]] = {}
+        for number, (one, method) in enumerate(zip(todo, methods, strict=True)):
+            lr = low_resolution(self.hr, self.request.suite.scale, one.protocol)
+            for draw in range(draws_of(self.request.suite, self.row, one.temperature)):
+                sr = self._restore(method, lr, one.temperature, draw)
+                for measure in one.measures:
+                    function = METRICS[measure.metric].function
+                    assert function is not None  # passes() leaves out metrics that are still to come
+                    value = function(*views(sr, self.hr, measure.protocol))
+                    values.setdefault(value_name(measure.id, one.temperature), []).append(value)
+                if number == draw == 0:
+                    save_thumbnails(self.request.out, self.key, self.manifest.name, self.entry.id, self.hr, lr, sr)
+        return values
+
+    def _restore(self, method: Method, lr: torch.Tensor, temperature: float, draw: int) -> Values:
+        """(H, W) or (H, W, 3) in [0, 1]; a method that returns anything else is refused."""
+        seed = draw_seed(self.request.suite.name, self.row.method, self.entry.id, temperature, draw)
+        sr = method.restore(lr.to(self.request.device), temperature, seed).detach().cpu()
+        expected = (lr.shape[0], *self.hr.shape[:2])
+        if tuple(sr.shape) != expected or not bool(torch.isfinite(sr).all()):
+            got = f"{tuple(sr.shape)}" if tuple(sr.shape) != expected else "values that are not finite"
+            raise BenchError(f"{self.row.method}: expected a finite image of shape {expected}, got {got}")
+        image: Values = np.moveaxis(sr.numpy(), 0, 2)
+        return image[:, :, 0] if image.shape[2] == 1 else image
+
+
+def _open_journal(request: Request) -> Journal:
+    now = datetime.now(UTC)
+    command = {
+        "rows": [row.name for row in request.rows],
+        "datasets": list(request.datasets),
+        "limit": request.limit,
+    }
+    name = f"{now:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
+    about = provenance(request.device)
+    journal = Journal(request.out, name, request.suite.name, now.isoformat(timespec="seconds"), command, about)
+    journal.save()
+    return journal
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

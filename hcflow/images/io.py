@@ -1,0 +1,113 @@
+"""Image files to uint8 arrays and back: what is read is exactly what is stored, or an error says why not."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".webp")
+_FORMATS = ("PNG", "BMP", "JPEG", "WEBP")
+_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+
+
+class ImageError(ValueError):
+    """A file that cannot be read as an 8-bit image; the message says what was expected and what was got."""
+
+
+def read_image(path: str | os.PathLike[str]) -> Pixels:
+    """Read an 8-bit image as it is meant to be seen: palette expanded, EXIF orientation applied.
+
+    Args:
+        path: PNG, BMP, JPEG or WebP file.
+
+    Returns:
+        uint8 array, (H, W) for grey, (H, W, 3) for RGB, (H, W, 4) for anything with real transparency
+        (an alpha channel that is opaque everywhere is dropped).
+
+    Raises:
+        ImageError: missing, damaged, animated, CMYK, or more than 8 bits per channel.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _refuse_what_eight_bits_cannot_hold(path, image)
+            image.load()
+            return _to_array(path, ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"{path}: expected an image file, got no file; check the path") from None
+    except _DECODER_ERRORS as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if f"{path}" in reason:
+            reason = "not a PNG, BMP, JPEG or WebP file"
+        raise ImageError(f"{path}: expected a readable image, got a damaged one ({reason}); replace it") from None
+
+
+def read_opaque(path: str | os.PathLike[str]) -> Pixels:
+    """`read_image` for measurements: grey or RGB only, since a metric has no meaning for transparent pixels."""
+    image = read_image(path)
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise ImageError(f"{path}: expected an opaque image, got transparency; flatten it onto a background")
+    return image
+
+
+def write_png(path: str | os.PathLike[str], image: Pixels) -> None:
+    """Write a uint8 (H, W), (H, W, 3) or (H, W, 4) array as PNG, atomically: the file is whole or not there."""
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise ValueError(f"expected a uint8 (H, W) or (H, W, C) array, got {image.dtype} {image.shape}")
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            Image.fromarray(np.ascontiguousarray(image)).save(stream, format="PNG")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def to_rgb(image: Pixels) -> Pixels:
+    """Repeat a grey (H, W) image to (H, W, 3); RGB passes through."""
+    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
+
+
+def _refuse_what_eight_bits_cannot_hold(path: Path, image: Image.Image) -> None:
+    """Pillow reads 16-bit RGB PNGs as 8-bit without a word, so the header decides."""
+    bits = 8
+    if image.format == "PNG":
+        with path.open("rb") as stream:
+            bits = stream.read(25)[24]  # signature 8, chunk head 8, width 4, height 4, then the bit depth
+    if bits == 16 or image.mode.startswith(("I", "F")):
+        raise ImageError(
+            f"{path}: expected 8 bits per channel, got {bits if bits == 16 else image.mode}; "
+            "convert it to 8 bits first, so that the rounding is yours"
+        )
+    if image.mode in ("CMYK", "YCCK", "LAB", "HSV"):
+        raise ImageError(f"{path}: expected grey or RGB, got {image.mode}; convert it to RGB first")
+    if getattr(image, "n_frames", 1) > 1:
+        raise ImageError(f"{path}: expected one picture, got an animation; extract a frame first")
+
+
+def _to_array(path: Path, image: Image.Image) -> Pixels:
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        if (rgba[:, :, 3] < 255).any():
+            return rgba
+        image = image.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    if image.mode not in ("L", "RGB"):
+        raise ImageError(f"{path}: expected grey, RGB or palette, got mode {image.mode}; convert it to RGB first")
+    return np.array(image)

@@ -1,0 +1,99 @@
+"""Sessions: `nox -l` lists them, `nox -s NAME -- ARGUMENTS` runs one.
+
+All sessions that need the harness share one environment, .nox/harness, because torch is gigabytes. Whichever runs first
+installs it; it is installed again only when the Python, pyproject.toml or constraints.txt change.
+To use it by hand: source .nox/harness/bin/activate
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".nox" / "harness"
+PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def harness(session: nox.Session) -> str:
+    """The Python of the shared environment, which is made or brought up to date first."""
+    if sys.version_info < (3, 11):
+        session.error(f"expected Python 3.11 or newer, got {sys.version.split()[0]}; install nox with a newer one")
+    inputs = [sys.version.encode(), *((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))]
+    wanted = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+    stamp = ENVIRONMENT / "installed"
+    if not (stamp.is_file() and stamp.read_text() == wanted):
+        session.log("installing the harness into .nox/harness (torch is large: a few minutes, once)")
+        session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
+        install = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        session.run(*install, "--constraint", "constraints.txt", "--editable", ".[dev]", external=True)
+        stamp.write_text(wanted)
+    return str(PYTHON)
+
+
+def reproduce(session: nox.Session, number: int) -> None:
+    """Measure one table; arguments go to `python -m bench run`."""
+    session.run(harness(session), "-m", "bench", "run", "--table", str(number), *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def reproduce_table1(session: nox.Session) -> None:
+    """Table 1, the ablation (x4, DIV2K validation)."""
+    reproduce(session, 1)
+
+
+@nox.session(python=False)
+def reproduce_table2(session: nox.Session) -> None:
+    """Table 2, general images (x4, DIV2K validation)."""
+    reproduce(session, 2)
+
+
+@nox.session(python=False)
+def reproduce_table3(session: nox.Session) -> None:
+    """Table 3, faces (x8, CelebA)."""
+    reproduce(session, 3)
+
+
+@nox.session(python=False)
+def reproduce_table4(session: nox.Session) -> None:
+    """Table 4, super-resolution and rescaling (x4, five data sets). `-- --fetch` downloads what is missing."""
+    reproduce(session, 4)
+
+
+@nox.session(python=False)
+def reports(session: nox.Session) -> None:
+    """Write every table that has records as HTML, markdown, LaTeX and JSON."""
+    session.run(harness(session), "-m", "bench", "report", *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def ui(session: nox.Session) -> None:
+    """Browse the runs in MLflow's own pages, on http://127.0.0.1:5000."""
+    store = f"sqlite:///{ROOT / 'results' / 'mlflow.db'}"
+    session.run(harness(session), "-m", "mlflow", "ui", "--backend-store-uri", store, *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def tests(session: nox.Session) -> None:
+    """The tests; `-- -m slow` runs those that need minutes or the real data sets."""
+    session.run(harness(session), "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def types(session: nox.Session) -> None:
+    """The type checker."""
+    session.run(harness(session), "-m", "mypy", external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and common mistakes; in an environment of its own, which is small."""
+    session.install("--constraint", "constraints.txt", "ruff")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")

@@ -1,0 +1,23 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def golden() -> Path:
+    """Folder of the stored reference values."""
+    return Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _no_surprises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """No test writes to the user's cache or to a real tracking server; only slow ones see the real data sets."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.delenv("HCFLOW_DATA", raising=False)
+        monkeypatch.delenv("HCFLOW_WEIGHTS", raising=False)
