@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import safetensors
@@ -112,12 +113,12 @@ def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> HC
     for key, constant in haar_weights(config).items():
         if not torch.equal(state[key].float(), constant):
             raise CheckpointError(f"{source}: expected the Haar kernels in {key}, got other values")
-    model = HCFlow(config)
+    model = _empty(config)
     names = key_map(config, [name for name, _ in model.named_parameters()])
     tensors = {ours: state[official].float() for ours, official in names.items()}
     tensors |= {name: torch.tensor(True) for name, _ in model.named_buffers()}
     _check_finite({names.get(name, name): tensor for name, tensor in tensors.items()}, source)
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=True)
     return model
 
 
@@ -170,24 +171,20 @@ def _load_own(file: Path) -> HCFlow:
             metadata = stream.metadata() or {}
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise CheckpointError(
-            f"{file}: expected a complete safetensors file, got a damaged one ({error})"
-        ) from None
+        raise CheckpointError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
     if _METADATA_KEY not in metadata:
-        raise CheckpointError(
-            f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file"
-        )
+        raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
     try:
         config = Config.from_json(metadata[_METADATA_KEY])
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from None
-    model = HCFlow(config)
+    model = _empty(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     wrong = _first_wrong_key(expected, {key: tuple(value.shape) for key, value in tensors.items()})
     if wrong is not None:
         raise CheckpointError(f"{file}: {wrong}, for the network {_describe(config)}")
     _check_finite(tensors, str(file))
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=True)
     return model
 
 
@@ -215,9 +212,16 @@ def _read_pickle(file: Path) -> dict[str, Tensor]:
     return state
 
 
+def _empty(config: Config) -> HCFlow:
+    """A network without memory for its weights, which would be overwritten anyway."""
+    with torch.device("meta"):
+        return HCFlow(config)
+
+
+@lru_cache
 def _official_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        model = HCFlow(config)
+        model = _empty(config)
     names = key_map(config, [name for name, _ in model.named_parameters()])
     shapes = {names[name]: tuple(value.shape) for name, value in model.named_parameters()}
     return shapes | {key: tuple(value.shape) for key, value in haar_weights(config).items()}

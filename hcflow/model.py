@@ -87,10 +87,7 @@ class Decoder(nn.Module):
         """Shapes (C_l, H_l, W_l) of z_1 .. z_L for an LR image of that size."""
         L = self.config.L
         factors = [2 ** (L - 1 - i) for i in range(L)]
-        return [
-            (level.a_channels, height * f, width * f)
-            for level, f in zip(self._levels(), factors, strict=True)
-        ]
+        return [(level.a_channels, height * f, width * f) for level, f in zip(self._levels(), factors, strict=True)]
 
     def _levels(self) -> list[Level]:
         return list(self.levels)  # type: ignore[arg-type]
@@ -154,6 +151,20 @@ class HCFlow(Decoder):
             log_det = log_det + term
         return Encoded(y_L if self.config.lr_in_latent else None, tuple(latents), log_det)
 
+    def downscale(self, hr: Tensor) -> Tensor:
+        """y_L of `encode` alone, without the latents: (N, 3, H, W) -> (N, 3, H/2^L, W/2^L), not clamped.
+
+        Raises:
+            InputError: as `encode`, or a configuration without the LR image in the latent.
+        """
+        if not self.config.lr_in_latent:
+            raise InputError("expected a network with the LR image in its latent, got one without (Table 1)")
+        check_image(hr, "hr", multiple=self.config.scale)
+        y = hr
+        for level in self._levels():
+            y, _, _ = level.split(y)
+        return y
+
     def log_prob(self, encoded: Encoded, lr: Tensor) -> Tensor:
         """log p(hr, lr) in nats per image, (N,), of a point that `encode` returned (eqs. 3, 4, 6)."""
         return self.log_prob_of_latents(encoded) + self.log_prob_of_lr(encoded, lr)
@@ -193,9 +204,7 @@ class HCFlow(Decoder):
         """
         return self.log_prob(self.encode(self.dequantise(hr, noise, generator), lr), lr)
 
-    def dequantise(
-        self, hr: Tensor, noise: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def dequantise(self, hr: Tensor, noise: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
         """x = hr + U(0, 1)/q; the image itself for configurations without q."""
         if self.config.q is None:
             return hr

@@ -86,9 +86,7 @@ class Draws:
         levels = [torch.stack(level, 1).flatten(0, 1).to(lr.device) for level in zip(*draws, strict=True)]
         return levels[::-1]
 
-    def _given(
-        self, latents: Sequence[Tensor], shapes: Sequence[tuple[int, int, int]], lr: Tensor
-    ) -> list[Tensor]:
+    def _given(self, latents: Sequence[Tensor], shapes: Sequence[tuple[int, int, int]], lr: Tensor) -> list[Tensor]:
         draws = () if self.samples is None else (self.samples,)
         expected = [(len(lr), *draws, *shape) for shape in shapes]
         got = [tuple(z.shape) for z in latents]

@@ -21,9 +21,7 @@ def invert(weight: Tensor, dtype: torch.dtype) -> Tensor:
     wide = weight.double()
     inverse = torch.linalg.inv_ex(wide).inverse
     if not torch.compiler.is_compiling():
-        condition = float(
-            torch.linalg.matrix_norm(wide.detach(), 1) * torch.linalg.matrix_norm(inverse.detach(), 1)
-        )
+        condition = float(torch.linalg.matrix_norm(wide.detach(), 1) * torch.linalg.matrix_norm(inverse.detach(), 1))
         limit = 0.01 / torch.finfo(weight.dtype).eps
         if not condition < limit:  # also when it is not a number
             raise SingularWeightError(

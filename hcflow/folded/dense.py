@@ -54,7 +54,7 @@ class FoldedDense(nn.Module):
                 for each in convs
             )
         else:
-            self.plain = dense.to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.plain = dense.to(dtype).to(memory_format=torch.channels_last)
         self.dtype = dtype
 
     def forward(self, x: Tensor, buffer: Tensor | None = None) -> Tensor:
@@ -79,9 +79,7 @@ class FoldedDense(nn.Module):
 
     def _conv(self, x: Tensor, i: int) -> Tensor:
         # F.conv3d would choose a slow kernel for small images
-        return torch.mkldnn_convolution(
-            x, self.weights[i], self.biases[i], (0, 1, 1), (1, 1, 1), (1, 1, 1), 1
-        )
+        return torch.mkldnn_convolution(x, self.weights[i], self.biases[i], (0, 1, 1), (1, 1, 1), (1, 1, 1), 1)
 
     def _blocked(self, weight: Tensor, dtype: torch.dtype) -> nn.Parameter:
         """(out, in, 3, 3) -> (out, growth, blocks, 3, 3)."""

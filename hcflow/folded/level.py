@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hcflow.flow.actnorm import ActNorm
-from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling
+from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling, bounded_log_scale
 from hcflow.flow.gaussian import ConditionalGaussian
 from hcflow.flow.invconv import InvertibleConv, invert
 from hcflow.flow.transform import Compose
@@ -109,14 +109,17 @@ class FoldedAffine(nn.Module):
         super().__init__()
         self.conditioning = coupling.conditioning
         subnet = coupling.subnet
-        self.fcn = FoldedFCN(subnet, context, dtype) if isinstance(subnet, FCN) else None
-        self.dense = None if isinstance(subnet, FCN) else FoldedDense(subnet, dtype)  # type: ignore[arg-type]
+        self.subnet: FoldedFCN | FoldedDense
+        if isinstance(subnet, FCN):
+            self.subnet = FoldedFCN(subnet, context, dtype)
+        else:
+            self.subnet = FoldedDense(subnet, dtype)  # type: ignore[arg-type]
 
     def forward(self, y: Tensor, c: Tensor | None) -> Tensor:
         """z2 -> z2 exp(-log s) - shift."""
         z1, z2 = y[:, : self.conditioning], y[:, self.conditioning :]
-        output = self.fcn(z1, c) if self.fcn is not None else _image_by_image(self.dense, z1)
-        output = output.float()
+        fcn = isinstance(self.subnet, FoldedFCN)
+        output = (self.subnet(z1, c) if fcn else _image_by_image(self.subnet, z1)).float()
         scale = torch.atan(2 * output[:, 1::2]).mul_(-0.318).exp_()
         return torch.cat((z1, z2 * scale - output[:, 0::2]), 1)
 
@@ -164,12 +167,10 @@ class FoldedGaussian(nn.Module):
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         """Map z (N, C, H, W) to a; c_l has N images or a divisor of N."""
         if c is None or self.weight is None:
-            output = self.constant
+            output: Tensor = self.constant
         else:
             output = repeat_to(conv(c, self.weight, self.bias).float(), len(z))
-        log_sigma = output[:, 1::2]
-        if self.bounded:
-            log_sigma = 0.318 * torch.atan(2 * log_sigma)
+        log_sigma = bounded_log_scale(output[:, 1::2]) if self.bounded else output[:, 1::2]
         return (output[:, 0::2] + log_sigma.exp() * z).contiguous(memory_format=torch.channels_last)
 
 

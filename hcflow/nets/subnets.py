@@ -63,9 +63,7 @@ class DenseBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, growth: int, zero: bool = True) -> None:
         super().__init__()
         outs = (growth, growth, growth, growth, out_channels)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(in_channels + i * growth, out, 3, padding=1) for i, out in enumerate(outs)
-        )
+        self.convs = nn.ModuleList(nn.Conv2d(in_channels + i * growth, out, 3, padding=1) for i, out in enumerate(outs))
         for i, conv in enumerate(self.convs):
             scaled_xavier_(conv, 0.0 if zero and i == 4 else 0.1)  # type: ignore[arg-type]
 
