@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from hcflow.config import CASES, PRESETS, Config, preset_name
 from hcflow.errors import CheckpointError, ConfigError
+from hcflow.files import is_safetensors, read_pickle, write_atomically
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 
@@ -58,7 +57,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is no file")
-    model = _load_own(file) if _is_safetensors(file) else from_official(_read_pickle(file), str(file))
+    model = _load_own(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
     return model.to(device).eval()
 
 
@@ -90,7 +89,7 @@ def info(path: str | os.PathLike[str]) -> CheckpointInfo:
     model = load(path)
     return CheckpointInfo(
         path=Path(path),
-        layout="hcflow" if _is_safetensors(Path(path)) else "official",
+        layout="hcflow" if is_safetensors(Path(path)) else "official",
         preset=preset_name(model.config),
         config=model.config,
         parameters=sum(p.numel() for p in model.parameters()),
@@ -139,32 +138,6 @@ def to_official(model: HCFlow) -> dict[str, Tensor]:
     return state | haar_weights(config)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it appears under its name only when it is complete."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as part:
-        try:
-            part.write(data)
-            part.flush()
-            os.fsync(part.fileno())
-            Path(part.name).chmod(0o666 & ~_umask())
-            Path(part.name).replace(path)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _is_safetensors(file: Path) -> bool:
-    """Tell safetensors (8 bytes of header length, then JSON) from a pickle or a zip."""
-    with file.open("rb") as stream:
-        return stream.read(9)[8:] == b"{"
-
-
 def _load_own(file: Path) -> HCFlow:
     try:
         with safetensors.safe_open(str(file), framework="pt") as stream:
@@ -188,30 +161,6 @@ def _load_own(file: Path) -> HCFlow:
     return model
 
 
-def _read_pickle(file: Path) -> dict[str, Tensor]:
-    """Read an official state dict with the restricted unpickler, which runs no code."""
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).strip().split("\n")[0]
-        raise CheckpointError(
-            f"{file}: expected a plain state dict of tensors, got a pickle that is damaged or asks for code "
-            f"({reason}); it was not run"
-        ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        reason = (str(error) or type(error).__name__).strip().split("\n")[0]
-        raise CheckpointError(
-            f"{file}: expected a complete .pth file, got a truncated or foreign one ({reason}); get it again"
-        ) from None
-    if not isinstance(state, dict) or not state:
-        raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            kind = type(value).__name__
-            raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
-    return state
-
-
 def _empty(config: Config) -> HCFlow:
     """A network without memory for its weights, which would be overwritten anyway."""
     with torch.device("meta"):
@@ -220,8 +169,7 @@ def _empty(config: Config) -> HCFlow:
 
 @lru_cache
 def _official_shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        model = _empty(config)
+    model = _empty(config)
     names = key_map(config, [name for name, _ in model.named_parameters()])
     shapes = {names[name]: tuple(value.shape) for name, value in model.named_parameters()}
     return shapes | {key: tuple(value.shape) for key, value in haar_weights(config).items()}
