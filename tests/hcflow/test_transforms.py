@@ -37,9 +37,7 @@ TRANSFORMS = {
     "main level, rescaling": (lambda c: Level(SIZES["rescale_x4"], 1).flow, 3, False),
 }
 CASES = [
-    (name, context)
-    for name, (_, _, takes) in TRANSFORMS.items()
-    for context in ((False, True) if takes else (False,))
+    (name, context) for name, (_, _, takes) in TRANSFORMS.items() for context in ((False, True) if takes else (False,))
 ]
 
 
@@ -148,7 +146,9 @@ def test_log_likelihood_is_the_change_of_variables(name):
     normal = torch.distributions.Normal(0.0, 1.0)
     expected = torch.linalg.slogdet(jacobian).logabsdet + sum(normal.log_prob(z).sum() for z in encoded.latents)
     if encoded.lr is not None:
-        expected = expected + torch.distributions.Normal(quantise(encoded.lr), math.exp(LOG_SIGMA_LR)).log_prob(lr).sum()
+        expected = (
+            expected + torch.distributions.Normal(quantise(encoded.lr), math.exp(LOG_SIGMA_LR)).log_prob(lr).sum()
+        )
     if config.q is not None:
         expected = expected - hr.shape[-1] * hr.shape[-2] * math.log(config.q)
     got = net.log_likelihood(hr, lr, noise=noise)
@@ -159,7 +159,9 @@ def test_a_density_that_integrates_to_one():
     """Importance sampling of the tiniest flow: the mean of p(x)/g(x) over x ~ g is 1 within 5 standard errors."""
     torch.manual_seed(0)
     step = randomise(
-        Compose(ActNorm(2), InvertibleConv(2), AffineCoupling(FCN(1, 2, 4), 1), ConditionalGaussian(2, 0, False)).double()
+        Compose(
+            ActNorm(2), InvertibleConv(2), AffineCoupling(FCN(1, 2, 4), 1), ConditionalGaussian(2, 0, False)
+        ).double()
     ).eval()
     x = 2 * torch.randn(200_000, 2, 1, 1, dtype=torch.float64)
     with torch.no_grad():
