@@ -107,7 +107,7 @@ def _measure(preset: str, size: int, repeats: int) -> list[Timing]:
         Timing("decode, as trained", "fp32", _median(lambda: model.decode(lr), repeats), decode),
     ]
     for precision in ("fp32", "bf16"):
-        folded = fold(model, precision)  # type: ignore[arg-type]
+        folded = fold(model, precision)
         one = _median(lambda folded=folded: folded.decode(lr), repeats)  # type: ignore[misc]
         five = _median(lambda folded=folded: folded.decode(lr, samples=DRAWS), repeats)  # type: ignore[misc]
         timings.append(Timing("decode", precision, one, decode))

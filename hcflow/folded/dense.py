@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hcflow.level import repeat_to
 from hcflow.nets.rrdb import RRDB, Conditioner
 from hcflow.nets.subnets import DenseBlock
 
@@ -113,17 +112,21 @@ class FoldedConditioner(nn.Module):
 
     def forward(self, y: Tensor, coarser: Sequence[Tensor]) -> Tensor:
         """c_l from y_l (N, sees, H, W) and the coarser conditions, of N images or of a divisor of N."""
-        first = conv(y, self.first[0], self.first_bias).float()
-        for c, weight in zip(coarser, list(self.first)[1:], strict=True):
-            up = F.interpolate(c, y.shape[-2:], mode="nearest")
-            first = first + repeat_to(conv(up, weight), len(y))
-        return torch.cat([self._trunks(image) for image in first.split(1)])
+        up = [F.interpolate(c, y.shape[-2:], mode="nearest") for c in coarser]
+        parts = [conv(c, weight).float() for c, weight in zip(up, list(self.first)[1:], strict=True)]
+        result = []
+        for i, image in enumerate(y.split(1)):  # image by image, which suits caches
+            first = conv(image, self.first[0], self.first_bias).float()
+            for part in parts:
+                first.add_(part[i * len(part) // len(y)])
+            result.append(self._trunks(first))
+        return torch.cat(result) if len(result) > 1 else result[0]
 
     def _trunks(self, first: Tensor) -> Tensor:
         dense = self.trunks[0][0][0]  # type: ignore[index]
         buffer = None if dense.plain is not None else dense.new_buffer(first)
         u1 = _trunk(self.trunks[0], first, buffer)
-        u2 = conv(_trunk(self.trunks[1], u1, buffer), self.last, self.last_bias) + first
+        u2 = conv(_trunk(self.trunks[1], u1, buffer), self.last, self.last_bias).float().add_(first)
         dtype = self.last.dtype
         return torch.cat((u1.to(dtype), u2.to(dtype)), 1) if self.both else u2.to(dtype)
 

@@ -45,7 +45,13 @@ class FoldedLevel(nn.Module):
         return None if self.phi is None else self.phi(y, coarser)
 
     def generate(self, z: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
-        """y_{l-1}, as `Level.generate`."""
+        """y_{l-1}, as `Level.generate`; image by image (which suits caches) where images share nothing."""
+        if c is None or len(c) < len(z):
+            return self._generate(z, y, c)
+        each = zip(z.split(1), y.split(1), c.split(1), strict=True)
+        return torch.cat([self._generate(*image) for image in each])
+
+    def _generate(self, z: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
         a = self.gaussian(z, c)
         for step in reversed(self.conditional):
             a = step(a, c)
