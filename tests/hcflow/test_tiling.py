@@ -7,7 +7,7 @@ from tiny import images, model
 
 from hcflow.checkpoint import from_official
 from hcflow.folded.decoder import fold
-from hcflow.tiling import HALO, decode_in_tiles, downscale_in_tiles, tiles
+from hcflow.tiling import decode_in_tiles, downscale_in_tiles, tiles
 
 
 def seeded():
