@@ -91,7 +91,7 @@ class FoldedDense(nn.Module):
 
 
 class FoldedConditioner(nn.Module):
-    """phi_l with the 0.2 of residuals folded into weights; the sum along the trunk stays in float32.
+    """phi_l with the 0.2 of residuals folded into weights.
 
     The first convolution is cut by input, so that what it makes of draw-independent inputs is made once.
     """
@@ -113,10 +113,10 @@ class FoldedConditioner(nn.Module):
     def forward(self, y: Tensor, coarser: Sequence[Tensor]) -> Tensor:
         """c_l from y_l (N, sees, H, W) and the coarser conditions, of N images or of a divisor of N."""
         up = [F.interpolate(c, y.shape[-2:], mode="nearest") for c in coarser]
-        parts = [conv(c, weight).float() for c, weight in zip(up, list(self.first)[1:], strict=True)]
+        parts = [conv(c, weight) for c, weight in zip(up, list(self.first)[1:], strict=True)]
         result = []
         for i, image in enumerate(y.split(1)):  # image by image, which suits caches
-            first = conv(image, self.first[0], self.first_bias).float()
+            first = conv(image, self.first[0], self.first_bias)
             for part in parts:
                 first.add_(part[i * len(part) // len(y)])
             result.append(self._trunks(first))
@@ -126,19 +126,18 @@ class FoldedConditioner(nn.Module):
         dense = self.trunks[0][0][0]  # type: ignore[index]
         buffer = None if dense.plain is not None else dense.new_buffer(first)
         u1 = _trunk(self.trunks[0], first, buffer)
-        u2 = conv(_trunk(self.trunks[1], u1, buffer), self.last, self.last_bias).float().add_(first)
-        dtype = self.last.dtype
-        return torch.cat((u1.to(dtype), u2.to(dtype)), 1) if self.both else u2.to(dtype)
+        u2 = conv(_trunk(self.trunks[1], u1, buffer), self.last, self.last_bias).add_(first)
+        return torch.cat((u1, u2), 1) if self.both else u2
 
 
 def _trunk(rrdbs: nn.Module, x: Tensor, buffer: Tensor | None) -> Tensor:
     """Run RRDBs over a copy of x, in place: fresh memory costs more here than arithmetic."""
     x = x.clone()
-    y, wide = torch.empty_like(x), torch.empty_like(x)
+    y = torch.empty_like(x)
     for rrdb in rrdbs:  # type: ignore[attr-defined]
         y.copy_(x)
         for block in rrdb:
-            y.add_(wide.copy_(block(y, buffer)))
+            y.add_(block(y, buffer))
         x.add_(y, alpha=0.2)
     return x
 
