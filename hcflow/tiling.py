@@ -22,7 +22,7 @@ __all__ = ["HALO", "MAX_PIXELS", "Tile", "decode_in_tiles", "downscale_in_tiles"
 HALO = 32
 """Margin of a decoding tile, in LR pixels."""
 MAX_PIXELS = 2**17
-"""LR pixels times draws that are decoded at once; about 20 KiB each in float32."""
+"""LR pixels times draws that are decoded at once."""
 
 Progress = Callable[[int, int], None]
 
