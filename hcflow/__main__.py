@@ -1,0 +1,46 @@
+"""python -m hcflow: look at checkpoints, super-resolve, downscale and restore images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hcflow.cli import checkpoints, images
+from hcflow.errors import HCFlowError
+from hcflow.images.io import ImageError
+
+_EXAMPLES = """examples:
+  python -m hcflow info SR_DF2K_X4_HCFlow++.pth
+  python -m hcflow upscale photos/ -o out/ --scale 4 --checkpoint SR_DF2K_X4_HCFlow++.pth --samples 5
+  python -m hcflow downscale photos/ -o small/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth
+  python -m hcflow restore small/ -o back/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth
+
+python -m hcflow COMMAND --help says more about each."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; bad input is one line on stderr and exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hcflow",
+        description="HCFlow: image super-resolution x4 and x8, and rescaling x4, by normalizing flow.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (checkpoints, images):
+        module.add_parsers(commands)
+    args = parser.parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except (HCFlowError, ImageError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; finished files are complete", file=sys.stderr)
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""Checkpoints: the released ones (.pth), read without running code, and our own (safetensors and config)."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save as to_safetensors
+from torch import Tensor
+
+from hcflow.config import CASES, PRESETS, Config, preset_name
+from hcflow.errors import CheckpointError, ConfigError
+from hcflow.files import is_safetensors, read_pickle, write_atomically
+from hcflow.model import HCFlow
+from hcflow.official import Shapes, haar_weights, infer_config, key_map
+
+__all__ = ["CheckpointInfo", "export", "from_official", "info", "load", "save", "to_official"]
+
+_METADATA_KEY = "hcflow_config"
+_PREFIX = "module."
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint file is."""
+
+    path: Path
+    layout: str
+    """ "official" or "hcflow"."""
+    preset: str | None
+    """Name of the configuration; None for sizes that were not published."""
+    config: Config
+    parameters: int
+    """Learned numbers."""
+    initialised: bool
+    """Whether every ActNorm has seen data."""
+
+
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HCFlow:
+    """Read a checkpoint of either layout into a model in evaluation mode.
+
+    Args:
+        path: an official .pth (configuration told from keys and shapes) or a file that `save` wrote.
+        device: where the model goes.
+
+    Raises:
+        CheckpointError: no such file, damaged, unsafe, or keys and shapes that do not fit; the message
+            names the first wrong key.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is no file")
+    model = _load_own(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
+    return model.to(device).eval()
+
+
+def save(model: HCFlow, path: str | os.PathLike[str]) -> None:
+    """Write our own format: safetensors with the configuration in the metadata, so it needs no other file.
+
+    The file appears under its name only when it is complete.
+    """
+    metadata = {_METADATA_KEY: model.config.to_json(), "format": "pt"}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    write_atomically(Path(path), to_safetensors(tensors, metadata))
+
+
+def export(model: HCFlow, path: str | os.PathLike[str]) -> None:
+    """Write the official layout, a plain state dict that the released code loads.
+
+    Raises:
+        CheckpointError: for an ablation case, whose network the released code does not have.
+    """
+    file = Path(path)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".hcflow-") as folder:
+        part = Path(folder) / file.name
+        torch.save(to_official(model), part)
+        part.replace(file)
+
+
+def info(path: str | os.PathLike[str]) -> CheckpointInfo:
+    """Read a checkpoint and say what it is; raises what `load` raises."""
+    model = load(path)
+    return CheckpointInfo(
+        path=Path(path),
+        layout="hcflow" if is_safetensors(Path(path)) else "official",
+        preset=preset_name(model.config),
+        config=model.config,
+        parameters=sum(p.numel() for p in model.parameters()),
+        initialised=all(bool(b) for name, b in model.named_buffers() if name.endswith(".initialised")),
+    )
+
+
+def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> HCFlow:
+    """Build a model from an official state dict; every ActNorm counts as initialised.
+
+    Raises:
+        CheckpointError: a key is missing, left over, of the wrong shape or not finite.
+    """
+    state = {key.removeprefix(_PREFIX): value for key, value in state.items()}
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    config = _closest_config(shapes)
+    wrong = _first_wrong_key(_official_shapes(config), shapes)
+    if wrong is not None:
+        raise CheckpointError(f"{source}: {wrong}, for the network {_describe(config)}")
+    for key, constant in haar_weights(config).items():
+        if not torch.equal(state[key].float(), constant):
+            raise CheckpointError(f"{source}: expected the Haar kernels in {key}, got other values")
+    model = _empty(config)
+    names = key_map(config, [name for name, _ in model.named_parameters()])
+    tensors = {ours: state[official].float() for ours, official in names.items()}
+    tensors |= {name: torch.tensor(True) for name, _ in model.named_buffers()}
+    _check_finite({names.get(name, name): tensor for name, tensor in tensors.items()}, source)
+    model.load_state_dict(tensors, assign=True)
+    return model
+
+
+def to_official(model: HCFlow) -> dict[str, Tensor]:
+    """The official state dict of a model, the inverse of `from_official`.
+
+    Raises:
+        CheckpointError: for an ablation case, whose network the released code does not have.
+    """
+    config = model.config
+    if not config.lr_in_latent or config.deepest_condition != "latent" or not config.hierarchical:
+        raise CheckpointError(
+            f"expected sr_x4, sr_x8, rescale_x4 or other sizes of them, got {_describe(config)}, "
+            "which the official layout cannot express; use hcflow.save"
+        )
+    names = key_map(config, [name for name, _ in model.named_parameters()])
+    state = {names[name]: value.detach().cpu() for name, value in model.named_parameters()}
+    return state | haar_weights(config)
+
+
+def _load_own(file: Path) -> HCFlow:
+    try:
+        with safetensors.safe_open(str(file), framework="pt") as stream:
+            metadata = stream.metadata() or {}
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
+    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise CheckpointError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
+    if _METADATA_KEY not in metadata:
+        raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
+    try:
+        config = Config.from_json(metadata[_METADATA_KEY])
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    model = _empty(config)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    wrong = _first_wrong_key(expected, {key: tuple(value.shape) for key, value in tensors.items()})
+    if wrong is not None:
+        raise CheckpointError(f"{file}: {wrong}, for the network {_describe(config)}")
+    _check_finite(tensors, str(file))
+    model.load_state_dict(tensors, assign=True)
+    return model
+
+
+def _empty(config: Config) -> HCFlow:
+    """A network without memory for its weights, which would be overwritten anyway."""
+    with torch.device("meta"):
+        return HCFlow(config)
+
+
+@lru_cache
+def _official_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    model = _empty(config)
+    names = key_map(config, [name for name, _ in model.named_parameters()])
+    shapes = {names[name]: tuple(value.shape) for name, value in model.named_parameters()}
+    return shapes | {key: tuple(value.shape) for key, value in haar_weights(config).items()}
+
+
+def _closest_config(shapes: Shapes) -> Config:
+    """The inferred configuration, or a preset where that explains the shapes better (one key is damaged)."""
+    inferred = infer_config(shapes)
+
+    def mismatches(config: Config) -> int:
+        expected = _official_shapes(config)
+        return sum(expected.get(key) != shapes.get(key) for key in expected.keys() | shapes.keys())
+
+    if mismatches(inferred) == 0:
+        return inferred
+    return min((*PRESETS.values(), inferred), key=mismatches)
+
+
+def _first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
+    for key, shape in expected.items():
+        if key not in got:
+            return f"expected the key {key}, which is missing"
+        if got[key] != shape:
+            return f"expected {key} of shape {shape}, got {got[key]}"
+    extra = next((key for key in got if key not in expected), None)
+    return None if extra is None else f"got the unexpected key {extra}"
+
+
+def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    for key, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{source}: expected finite weights, got NaN or infinity in {key}")
+
+
+def _describe(config: Config) -> str:
+    name = preset_name(config)
+    if name is not None:
+        return f"{name} (Table 1)" if name in CASES else name
+    return f"of {config.L} levels, K = {config.K}, P = {config.P} and {config.conditioner.features} features"

@@ -1,0 +1,115 @@
+"""What the sub-commands share: arguments, files in and out, progress."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hcflow.errors import CheckpointError, InputError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from hcflow.model import HCFlow
+
+__all__ = ["add_image_arguments", "jobs", "load_model", "progress_bar", "subparser"]
+
+
+def subparser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, epilog: str
+) -> argparse.ArgumentParser:
+    """Add a sub-command whose help ends with examples."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every command that maps images to images."""
+    parser.add_argument("input", type=Path, metavar="IN", help="an image, or a folder of images")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="a .png for one image, else a folder (made if missing)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="official .pth, or a file that hcflow wrote",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
+
+
+def load_model(checkpoint: Path, device: str) -> HCFlow:
+    """Load a checkpoint onto a device; a device that is not there is an InputError."""
+    import torch
+
+    from hcflow.checkpoint import load
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"expected a device of this machine, got {device!r} ({reason}); try --device cpu") from None
+    return load(checkpoint, device)
+
+
+def require_task(model: HCFlow, rescaling: bool, command: str) -> None:
+    """Check that a checkpoint is meant for a command."""
+    if rescaling != (model.config.q is None):
+        meant, got = ("rescaling", "super-resolution")[:: 1 if rescaling else -1]
+        other = "upscale" if rescaling else "restore"
+        raise CheckpointError(
+            f"expected a {meant} checkpoint for {command}, got one for {got}; use {other} with this one"
+        )
+
+
+def jobs(source: Path, output: Path, samples: int = 1) -> list[tuple[Path, list[Path]]]:
+    """Pair every input image with the files to write, one per draw; make the output folder."""
+    from hcflow.images.io import SUFFIXES
+
+    if source.is_dir():
+        inputs = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+        if not inputs:
+            raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {source}, got none")
+    elif source.is_file():
+        inputs = [source]
+    else:
+        raise InputError(f"expected an image or a folder, got {source}, which does not exist")
+    single = output.suffix.lower() == ".png" and len(inputs) == 1 and not source.is_dir()
+    if output.suffix and not single and not output.is_dir():
+        raise InputError(f"expected a folder or, for one image, a .png as output, got {output}")
+    folder = output.parent if single else output
+    folder.mkdir(parents=True, exist_ok=True)
+    stems = [output.stem] if single else [path.stem for path in inputs]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise InputError(f"expected inputs with different names, got several {twice!r}; they would overwrite")
+    endings = [""] if samples == 1 else [f"_{draw}" for draw in range(1, samples + 1)]
+    return [
+        (path, [folder / f"{stem}{ending}.png" for ending in endings]) for path, stem in zip(inputs, stems, strict=True)
+    ]
+
+
+@contextmanager
+def progress_bar() -> Iterator[Bar]:
+    """A progress bar on stderr; it draws nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        yield bar

@@ -1,0 +1,66 @@
+"""Files of tensors: read without running code, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hcflow.errors import CheckpointError
+
+__all__ = ["is_safetensors", "read_pickle", "write_atomically"]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it appears under its name only when it is complete."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as part:
+        try:
+            part.write(data)
+            part.flush()
+            os.fsync(part.fileno())
+            Path(part.name).chmod(0o666 & ~_umask())
+            Path(part.name).replace(path)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def is_safetensors(file: Path) -> bool:
+    """Tell safetensors (8 bytes of header length, then JSON) from a pickle or a zip."""
+    with file.open("rb") as stream:
+        return stream.read(9)[8:] == b"{"
+
+
+def read_pickle(file: Path) -> dict[str, Tensor]:
+    """Read an official state dict with the restricted unpickler, which runs no code."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().split("\n")[0]
+        raise CheckpointError(
+            f"{file}: expected a plain state dict of tensors, got a pickle that is damaged or asks for code "
+            f"({reason}); it was not run"
+        ) from None
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).strip().split("\n")[0]
+        raise CheckpointError(
+            f"{file}: expected a complete .pth file, got a truncated or foreign one ({reason}); get it again"
+        ) from None
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
+    return state

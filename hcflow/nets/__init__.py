@@ -1,0 +1,1 @@
+"""Networks inside the flow that need no inverse: the conditioner and the subnets of couplings."""

@@ -1,0 +1,49 @@
+"""The conditioner phi_l: an RRDB network (ESRGAN, section 3.1) without upsampling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hcflow.config import ConditionerConfig
+from hcflow.nets.subnets import DenseBlock
+
+__all__ = ["RRDB", "Conditioner"]
+
+
+class RRDB(nn.Module):
+    """Three dense blocks x + 0.2 dense(x) in a row, and 0.2 of all that added to the input."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(DenseBlock(features, features, growth, zero=False) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, features, H, W) to the same shape."""
+        y = x
+        for block in self.blocks:
+            y = y + 0.2 * block(y)
+        return x + 0.2 * y
+
+
+class Conditioner(nn.Module):
+    """phi_l of eq. 5: first = conv(input), u1 = trunk0(first), u2 = conv(trunk1(u1)) + first.
+
+    c_l = [u1, u2], or u2 alone for rescaling.
+    """
+
+    def __init__(self, in_channels: int, config: ConditionerConfig) -> None:
+        super().__init__()
+        self.config = config
+        features, (blocks0, blocks1) = config.features, config.blocks
+        self.first = nn.Conv2d(in_channels, features, 3, padding=1)
+        self.trunk0 = nn.Sequential(*(RRDB(features, config.growth) for _ in range(blocks0)))
+        self.trunk1 = nn.Sequential(*(RRDB(features, config.growth) for _ in range(blocks1)))
+        self.last = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map the input of level l (N, in, H, W) to c_l (N, config.channels, H, W)."""
+        first = self.first(x)
+        u1 = self.trunk0(first)
+        u2 = self.last(self.trunk1(u1)) + first
+        return torch.cat((u1, u2), 1) if self.config.output == "both" else u2
