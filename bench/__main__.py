@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from bench import perf
 from bench.cli import data, doctor, report, run, score, show, track, weights
 from bench.errors import BenchError
 from hcflow.images.io import ImageError
@@ -15,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (run, show, report, track, data, weights, score, doctor):
+    for module in (run, show, report, track, data, weights, score, perf, doctor):
         module.add_parser(commands)
     args = parser.parse_args(argv)
     try:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.cli.options import positive
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Timing", "main"]
+__all__ = ["Timing", "add_parser"]
 
 DRAWS = 5
 _SHAPES = ((64, 64), (128, 64), (192, 64), (64, 192), (128, 128))
@@ -39,16 +41,21 @@ class Timing:
         return 100 * self.gigaflop / (self.milliseconds / 1e3) / peak
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print a table; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m bench perf", description=__doc__)
-    parser.add_argument("--preset", default="sr_x4", choices=("sr_x4", "sr_x8", "rescale_x4"))
-    parser.add_argument("--size", type=int, default=64, metavar="N", help="side of the LR image (default: 64)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="runs per row; the median counts")
-    args = parser.parse_args(argv)
-    if args.size < 1 or args.repeats < 1:
-        parser.error(f"expected --size and --repeats >= 1, got {args.size} and {args.repeats}")
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `perf`."""
+    parser = commands.add_parser(
+        "perf",
+        help="time the network on this machine's CPU",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--preset", default="sr_x4", choices=("sr_x4", "sr_x8", "rescale_x4"), help="(default: sr_x4)")
+    parser.add_argument("--size", type=positive, default=64, metavar="N", help="side of the LR image (default: 64)")
+    parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="runs per row; the median counts")
+    parser.set_defaults(run=_run)
 
+
+def _run(args: argparse.Namespace) -> int:
     import torch
 
     with torch.inference_mode():

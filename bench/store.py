@@ -14,13 +14,13 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from hcflow import atomic
 
 Json = dict[str, Any]
 
@@ -158,20 +158,11 @@ def record_path(out: Path, key: str) -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or as it was before."""
+    """Write a file that is either whole or as it was before, in a folder that is made if need be."""
     make_folder(path.parent)
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        atomic.write_atomically(path, data)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise BenchError(_unwritable(path, error)) from None
 
 

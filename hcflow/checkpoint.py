@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from hcflow.atomic import write_atomically
 from hcflow.config import CASES, PRESETS, Config, preset_name
 from hcflow.errors import CheckpointError, ConfigError
-from hcflow.files import is_safetensors, read_pickle, write_atomically
+from hcflow.files import is_safetensors, read_pickle
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 

@@ -1,10 +1,8 @@
-"""Files of tensors: read without running code, written whole or not at all."""
+"""Files of tensors, read without running code."""
 
 from __future__ import annotations
 
-import os
 import pickle
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,27 +11,7 @@ from torch import Tensor
 
 from hcflow.errors import CheckpointError
 
-__all__ = ["is_safetensors", "read_pickle", "write_atomically"]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it appears under its name only when it is complete."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as part:
-        try:
-            part.write(data)
-            part.flush()
-            os.fsync(part.fileno())
-            Path(part.name).chmod(0o666 & ~_umask())
-            Path(part.name).replace(path)
-        except BaseException:
-            Path(part.name).unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+__all__ = ["is_safetensors", "read_pickle"]
 
 
 def is_safetensors(file: Path) -> bool:

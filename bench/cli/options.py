@@ -24,3 +24,10 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def suite_of(number: str) -> Suite:
     """The suite of `--table N`; `4` and `table4` are the same."""
     return load_suite(f"table{number.removeprefix('table')}")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from bench.acquire import fetch
-from bench.cli.options import add_out, add_table, suite_of
+from bench.cli.options import add_out, add_table, positive, suite_of
 from bench.cli.progress import DownloadBar
 from bench.data import presence
 from bench.errors import BenchError
@@ -62,7 +62,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     what.add_argument("--ablation", metavar="CASE", help="a row of table 1: case1 .. case5")
     parser.add_argument("--method", nargs="+", default=[], metavar="NAME", help="only these rows (default: all)")
     parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="only these data sets")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N images of each data set")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each data set")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda[:N] (default: auto)")
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
@@ -168,9 +168,3 @@ class _Bar:
         if self._line and self._progress.disable:
             print(f"{self._line}: {self._images} images, {self._cached} of them cached", file=sys.stderr)
         self._line = ""
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)

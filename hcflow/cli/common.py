@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from hcflow.model import HCFlow
 
-__all__ = ["add_image_arguments", "jobs", "load_model", "progress_bar", "subparser"]
+__all__ = ["add_image_arguments", "announce", "jobs", "load_model", "progress_bar", "subparser"]
 
 
 def subparser(
@@ -49,21 +50,35 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="official .pth, or a file that hcflow wrote",
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 
 
-def load_model(checkpoint: Path, device: str) -> HCFlow:
-    """Load a checkpoint onto a device; a device that is not there is an InputError."""
+def load_model(args: argparse.Namespace) -> HCFlow:
+    """Load `args.checkpoint` onto `args.device`, which becomes the GPU or the CPU where it is `auto`.
+
+    Raises:
+        InputError: the device is not there.
+    """
     import torch
 
     from hcflow.checkpoint import load
 
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=args.device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"expected a device of this machine, got {device!r} ({reason}); try --device cpu") from None
-    return load(checkpoint, device)
+        raise InputError(
+            f"expected a device of this machine, got {args.device!r} ({reason}); try --device cpu"
+        ) from None
+    return load(args.checkpoint, args.device)
+
+
+def announce(args: argparse.Namespace) -> None:
+    """Say on stderr which weights, device and precision the images are made with."""
+    precision = getattr(args, "precision", "fp32")
+    print(f"{args.command}: {args.checkpoint} on {args.device}, {precision}", file=sys.stderr)
 
 
 def require_task(model: HCFlow, rescaling: bool, command: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hcflow.cli.common import add_image_arguments, jobs, load_model, progress_bar, require_task, subparser
+from hcflow.cli.common import add_image_arguments, announce, jobs, load_model, progress_bar, require_task, subparser
 from hcflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,11 +106,12 @@ def _decode_files(args: argparse.Namespace, samples: int, rescaling: bool, crop:
     if args.temperature is not None and not 0 <= args.temperature < math.inf:
         raise InputError(f"expected --temperature >= 0, got {args.temperature}")
     plan = jobs(args.input, args.output, samples)
-    model = load_model(args.checkpoint, args.device)
+    model = load_model(args)
     require_task(model, rescaling, args.command)
     scale = model.config.scale
     if getattr(args, "scale", None) not in (None, scale):
         raise InputError(f"expected a checkpoint for --scale {args.scale}, got one for {scale}; use its scale")
+    announce(args)
     decoder = fold(model, args.precision)
     with progress_bar() as bar:
         task = bar.add_task(args.command, total=len(plan))
@@ -166,8 +167,9 @@ def _downscale(args: argparse.Namespace) -> int:
     from hcflow.tiling import downscale_in_tiles
 
     plan = jobs(args.input, args.output)
-    model = load_model(args.checkpoint, args.device)
+    model = load_model(args)
     require_task(model, True, args.command)
+    announce(args)
     scale = model.config.scale
     done: list[str] = []
     with progress_bar() as bar:

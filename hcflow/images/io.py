@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from hcflow.atomic import write_atomically
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -65,15 +67,9 @@ def write_png(path: str | os.PathLike[str], image: Pixels) -> None:
     """Write a uint8 (H, W), (H, W, 3) or (H, W, 4) array as PNG, atomically: the file is whole or not there."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         raise ValueError(f"expected a uint8 (H, W) or (H, W, C) array, got {image.dtype} {image.shape}")
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            Image.fromarray(np.ascontiguousarray(image)).save(stream, format="PNG")
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    data = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(data, format="PNG")
+    write_atomically(Path(path), data.getvalue())
 
 
 def to_rgb(image: Pixels) -> Pixels:

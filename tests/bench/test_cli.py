@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import perf
 from bench.__main__ import main
 
 
@@ -93,3 +94,10 @@ def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) ->
 def test_an_ablation_is_a_row_of_table_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--ablation", "case5", "--dataset", "Sample") == 0
     assert "case5 on Sample: needs weights HCFlow_case5_x4" in capsys.readouterr().out
+
+
+def test_perf_times_the_network(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perf, "_SHAPES", ((8, 8),))
+    assert main(["perf", "--preset", "rescale_x4", "--size", "4", "--repeats", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "| decode, each of 5 draws | bf16 |" in printed
