@@ -41,6 +41,12 @@ def data_root() -> Path:
     return Path(os.environ.get("HCFLOW_DATA") or user_cache() / "data").expanduser()
 
 
+def require_data_root() -> None:
+    """Refuse a $HCFLOW_DATA that is no folder, which would look like a data set that is missing."""
+    if os.environ.get("HCFLOW_DATA") and not data_root().is_dir():
+        raise BenchError(f"HCFLOW_DATA: expected a folder of data sets, got {data_root()}; create or unset it")
+
+
 def user_cache() -> Path:
     """Where this system keeps an application's cache."""
     if sys.platform == "win32":

@@ -66,6 +66,7 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
     """
     if chosen := [load_manifest(name) for name in names]:
         return chosen, False
+    data.require_data_root()
     manifests = [load_manifest(name) for name in suite.datasets]
     if all(data.presence(manifest).state == "missing" for manifest in manifests):
         return [load_manifest(suite.fallback)], True

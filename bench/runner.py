@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from bench import data, weights
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 from bench.manifest import ImageEntry, Manifest
 from bench.methods import METHODS, Method, build_method
 from bench.metrics import METRICS
@@ -133,38 +133,32 @@ def _run_cell(
     entries = data.presence(manifest).present[: request.limit]
     todo = passes(request.suite, row)
     methods = [build_method(row.method, request.suite.scale, one.settings) for one in todo]
-    first_problem, problems, computed, started = None, 0, 0, time.monotonic()
+    problems, cached, started = [], 0, time.monotonic()
     with CellFile(request.out, specification(request, row, manifest)) as cell:
         about = {"row": row.name, "dataset": manifest.name, "key": cell.key, "images": len(manifest.images)}
         journal.note(**about, state="running")
         progress.cell(row.name, manifest.name, len(entries), *position)
         for entry in entries:
             try:
-                hr = data.read_hr(manifest, entry)
-                digest = data.pixel_digest(hr)
-                known = cell.records.get(entry.id)
-                cached = known is not None and known.digest == digest
-                if not cached:
-                    work = _Image(request, row, manifest, entry, mod_crop(hr, request.suite.scale), cell.key)
-                    begun = time.monotonic()
-                    values = work.measure(todo, methods)
-                    cell.append(Record(entry.id, digest, values, time.monotonic() - begun, journal.run))
-                    computed += 1
-                progress.image(entry.id, cached)
+                known = _Image(request, row, manifest, entry, cell, journal.run).run(todo, methods)
+                cached += known
+                progress.image(entry.id, known)
+            except StorageError:
+                raise
             except (BenchError, ImageError) as error:
-                message = f"{manifest.name}/{entry.id}: {error}"
-                first_problem = first_problem or message
-                problems += 1
-                progress.problem(message)
-        done = {"computed": computed, "cached": len(entries) - problems - computed, "problems": problems}
+                problems.append(f"{manifest.name}/{entry.id}: {error}")
+                progress.problem(problems[-1])
+        computed = len(entries) - len(problems) - cached
         journal.note(
             **about,
-            **done,
             state="failed" if problems else "done",
-            reason=first_problem,
+            reason=problems[0] if problems else None,
+            computed=computed,
+            cached=cached,
+            problems=len(problems),
             seconds=time.monotonic() - started,
         )
-    return problems
+    return len(problems)
 
 
 @dataclass(frozen=True)
@@ -175,30 +169,42 @@ class _Image:
     row: Row
     manifest: Manifest
     entry: ImageEntry
-    hr: Pixels
-    key: str
+    cell: CellFile
+    journal: str
 
-    def measure(self, todo: Sequence[Pass], methods: Sequence[Method]) -> dict[str, list[float]]:
+    def run(self, todo: Sequence[Pass], methods: Sequence[Method]) -> bool:
+        """Measure the image and record it; returns whether that was done before."""
+        hr = data.read_hr(self.manifest, self.entry)
+        digest = data.pixel_digest(hr)
+        known = self.cell.records.get(self.entry.id)
+        if known is not None and known.digest == digest:
+            return True
+        started = time.monotonic()
+        values = self._measure(mod_crop(hr, self.request.suite.scale), todo, methods)
+        self.cell.append(Record(self.entry.id, digest, values, time.monotonic() - started, self.journal))
+        return False
+
+    def _measure(self, hr: Pixels, todo: Sequence[Pass], methods: Sequence[Method]) -> dict[str, list[float]]:
         """Value name -> one value per draw."""
         values: dict[str, list[float]] = {}
         for number, (one, method) in enumerate(zip(todo, methods, strict=True)):
-            lr = low_resolution(self.hr, self.request.suite.scale, one.protocol)
+            lr = low_resolution(hr, self.request.suite.scale, one.protocol)
             for draw in range(draws_of(self.request.suite, self.row, one.temperature)):
-                sr = self._restore(method, lr, one.temperature, draw)
+                sr = self._restore(method, hr, lr, one.temperature, draw)
                 for measure in one.measures:
                     function = METRICS[measure.metric].function
                     assert function is not None  # passes() leaves out metrics that are still to come
-                    value = function(*views(sr, self.hr, measure.protocol))
+                    value = function(*views(sr, hr, measure.protocol))
                     values.setdefault(value_name(measure.id, one.temperature), []).append(value)
                 if number == draw == 0:
-                    save_thumbnails(self.request.out, self.key, self.manifest.name, self.entry.id, self.hr, lr, sr)
+                    save_thumbnails(self.request.out, self.cell.key, self.manifest.name, self.entry.id, hr, lr, sr)
         return values
 
-    def _restore(self, method: Method, lr: torch.Tensor, temperature: float, draw: int) -> Values:
+    def _restore(self, method: Method, hr: Pixels, lr: torch.Tensor, temperature: float, draw: int) -> Values:
         """(H, W) or (H, W, 3) in [0, 1]; a method that returns anything else is refused."""
         seed = draw_seed(self.request.suite.name, self.row.method, self.entry.id, temperature, draw)
         sr = method.restore(lr.to(self.request.device), temperature, seed).detach().cpu()
-        expected = (lr.shape[0], *self.hr.shape[:2])
+        expected = (lr.shape[0], *hr.shape[:2])
         if tuple(sr.shape) != expected or not bool(torch.isfinite(sr).all()):
             got = f"{tuple(sr.shape)}" if tuple(sr.shape) != expected else "values that are not finite"
             raise BenchError(f"{self.row.method}: expected a finite image of shape {expected}, got {got}")

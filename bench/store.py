@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 from hcflow import atomic
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ class CellFile:
         try:
             self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise BenchError(_unwritable(self.path, error)) from None
+            raise StorageError(_unwritable(self.path, error)) from None
         self._lock()
         whole = _whole_lines(self.path.read_bytes())
         os.ftruncate(self._handle, len(whole))
@@ -88,9 +88,9 @@ class CellFile:
             written = os.write(self._handle, data)
             os.fsync(self._handle)
         except OSError as error:
-            raise BenchError(_unwritable(self.path, error)) from None
+            raise StorageError(_unwritable(self.path, error)) from None
         if written != len(data):
-            raise BenchError(f"{self.path}: expected to write {len(data)} bytes, wrote {written}; is the disk full?")
+            raise StorageError(f"{self.path}: expected to write {len(data)} bytes, wrote {written}; is the disk full?")
 
     def _lock(self) -> None:
         try:
@@ -163,7 +163,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         atomic.write_atomically(path, data)
     except OSError as error:
-        raise BenchError(_unwritable(path, error)) from None
+        raise StorageError(_unwritable(path, error)) from None
 
 
 def make_folder(path: Path) -> None:
@@ -171,7 +171,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BenchError(_unwritable(path, error)) from None
+        raise StorageError(_unwritable(path, error)) from None
 
 
 def _unwritable(path: Path, error: OSError) -> str:

@@ -22,7 +22,7 @@ _DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image
 
 
 class ImageError(ValueError):
-    """A file that cannot be read as an 8-bit image; the message says what was expected and what was got."""
+    """An image that cannot be used; the message says what was expected, what was got and what to do."""
 
 
 def read_image(path: str | os.PathLike[str]) -> Pixels:

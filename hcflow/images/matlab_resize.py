@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hcflow.images.io import ImageError
+
 Padding = Literal["symmetric", "replicate"]
 Size = tuple[int, int]
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -85,7 +87,7 @@ def mod_crop(image: NDArray[Pixel] | torch.Tensor, scale: int) -> NDArray[Pixel]
     tensor = isinstance(image, torch.Tensor)
     height, width = image.shape[-2:] if tensor else image.shape[:2]
     if min(height, width) < scale:
-        raise ValueError(f"expected an image of at least {scale}x{scale} pixels, got {width}x{height}")
+        raise ImageError(f"expected an image of at least {scale}x{scale} pixels, got {width}x{height}; leave it out")
     rows, columns = slice(height - height % scale), slice(width - width % scale)
     return image[..., rows, columns] if tensor else image[rows, columns]
 

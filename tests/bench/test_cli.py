@@ -69,6 +69,14 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.
     assert "expected a place to write to" in capsys.readouterr().err
 
 
+def test_a_data_root_that_does_not_exist_is_not_taken_for_missing_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HCFLOW_DATA", str(tmp_path / "typo"))
+    assert run(tmp_path / "out", "--table", "4") == 2
+    assert "HCFLOW_DATA: expected a folder of data sets, got" in capsys.readouterr().err
+
+
 def test_a_missing_data_set_is_a_cell_not_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--table", "4", "--method", "bicubic", "--dataset", "Set5", "Sample", "--limit", "1") == 0
     printed = capsys.readouterr().out

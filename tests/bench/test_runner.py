@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from bench import data, runner
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 from bench.manifest import load_manifest
 from bench.methods import METHODS, MethodEntry
 from bench.methods.bicubic import Bicubic
@@ -190,6 +190,12 @@ def test_a_bad_image_costs_its_cell_and_nothing_else(tmp_path: Path, monkeypatch
     monkeypatch.undo()
     again, watcher = bicubic_on(tmp_path, "Sample")
     assert (again.problems, sum(cached for _, cached in watcher.images)) == (0, 2)
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda handle, written: len(written) // 2)
+    with pytest.raises(StorageError, match="is the disk full"):
+        bicubic_on(tmp_path, "Sample")
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
