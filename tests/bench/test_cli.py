@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,14 @@ def test_perf_times_the_network(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert main(["perf", "--preset", "rescale_x4", "--size", "4", "--repeats", "1"]) == 0
     printed = capsys.readouterr().out
     assert "| decode, each of 5 draws | bf16 |" in printed
+
+
+@pytest.mark.parametrize("command", [["bench", "weights", "list"], ["hcflow", "--help"]])
+def test_a_reader_that_has_seen_enough_is_no_error(command: list[str]) -> None:
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.wait()
+    process.stderr.close()
