@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from bench import perf
 from bench.cli import data, doctor, report, run, score, show, track, weights
 from bench.errors import BenchError
+from hcflow.cli.entry import run_command
 from hcflow.images.io import ImageError
 
 
@@ -19,17 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (run, show, report, track, data, weights, score, perf, doctor):
         module.add_parser(commands)
-    args = parser.parse_args(argv)
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (BenchError, ImageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return code
+    return run_command(
+        parser, argv, (BenchError, ImageError), "every finished image is kept; run the same command to go on"
+    )
 
 
 if __name__ == "__main__":

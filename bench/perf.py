@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.cli.options import positive
+from hcflow.cli.entry import subparser
 
 if TYPE_CHECKING:
     import torch
@@ -43,11 +44,11 @@ class Timing:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `perf`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "perf",
-        help="time the network on this machine's CPU",
+        "time the network on this machine's CPU",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--preset", default="sr_x4", choices=("sr_x4", "sr_x8", "rescale_x4"), help="(default: sr_x4)")
     parser.add_argument("--size", type=positive, default=64, metavar="N", help="side of the LR image (default: 64)")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from hcflow.cli import checkpoints, images
+from hcflow.cli.entry import run_command
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
 
@@ -31,20 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (checkpoints, images):
         module.add_parsers(commands)
-    args = parser.parse_args(argv)
-    try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (HCFlowError, ImageError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; finished files are complete", file=sys.stderr)
-        return 130
-    return code
+    return run_command(parser, argv, (HCFlowError, ImageError, OSError), "finished files are complete")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.fetch import refuse_offline
 from bench.importing import Imported, image_files, import_files
 from bench.manifest import Manifest, load_manifest, manifest_names
+from hcflow.cli.entry import subparser
 from hcflow.images.io import ImageError, read_opaque
 
 _DESCRIPTION = """\
@@ -37,13 +38,7 @@ examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `data list | verify | import | fetch | manifest`."""
-    parser = commands.add_parser(
-        "data",
-        help="list, verify, import and fetch data sets",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = subparser(commands, "data", "list, verify, import and fetch data sets", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what is present, partial, missing")
     listing.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")

@@ -13,13 +13,15 @@ from bench import data
 from bench.cli.terminal import console, grid
 from bench.manifest import load_manifest, manifest_names
 from bench.provenance import choose_device, provenance
+from hcflow.cli.entry import subparser
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `doctor`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "doctor",
-        help="check this machine",
+        "check this machine",
         description="Print versions, device, data sets and weights that runs on this machine would use, and warn of "
         "what breaks them. Exit code 2 if something does.",
     )

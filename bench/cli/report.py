@@ -11,16 +11,17 @@ from bench.report import write_reports
 from bench.store import load_journals
 from bench.suite import suite_names
 from bench.tables import build_table
+from hcflow.cli.entry import subparser
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `report`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "report",
-        help="write tables as HTML, markdown, LaTeX and JSON",
+        "write tables as HTML, markdown, LaTeX and JSON",
+        "example:\n  python -m bench report --to reports --no-thumbnails",
         description="Write the tables that have records as HTML, markdown, LaTeX and JSON files.",
-        epilog="example:\n  python -m bench report --to reports --no-thumbnails",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_table(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the files go (default: the --out folder)")

@@ -29,6 +29,7 @@ from bench.runner import Outcome, Request, run
 from bench.suite import Suite
 from bench.tables import build_table
 from bench.tracking import Tracker
+from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\
 Measure the cells (row x data set) of one of the paper's tables, print what the paper published, what was measured and
@@ -50,13 +51,7 @@ examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `run`."""
-    parser = commands.add_parser(
-        "run",
-        help="measure a table",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = subparser(commands, "run", "measure a table", _EXAMPLES, _DESCRIPTION)
     what = parser.add_mutually_exclusive_group(required=True)
     add_table(what)
     what.add_argument("--ablation", metavar="CASE", help="a row of table 1: case1 .. case5")
@@ -77,12 +72,7 @@ def _run(args: argparse.Namespace) -> int:
     request = Request(suite, rows, args.dataset, args.limit, choose_device(args.device), args.out)
     tracker = Tracker(args.out)
     with _Bar() as bar:
-        try:
-            outcome = run(request, bar, tracker.mirror)
-        except KeyboardInterrupt:
-            bar.stop()
-            print("interrupted: every finished image is kept; run the same command to go on", file=sys.stderr)
-            return 130
+        outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker)
     return 2 if outcome.problems else 0
 

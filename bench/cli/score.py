@@ -16,6 +16,7 @@ from bench.metrics import METRICS, Measure
 from bench.protocol import views
 from bench.report.text import format_estimate
 from bench.tables import Estimate
+from hcflow.cli.entry import subparser
 from hcflow.images.io import SUFFIXES, read_opaque, to_rgb
 from hcflow.images.matlab_resize import mod_crop
 
@@ -24,13 +25,13 @@ _SPACES = ("rgb", "y")
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `score` and `explain`."""
-    score = commands.add_parser(
+    score = subparser(
+        commands,
         "score",
-        help="score a folder of images",
+        "score a folder of images",
+        "example:\n  python -m bench score --sr results/Set5 --hr data/Set5/HR --format json",
         description="Score SR images against the HR images of the same name, as the tables do. HR images are cropped "
         "(bottom, right) to a multiple of the scale, as the SR images of a benchmark are.",
-        epilog="example:\n  python -m bench score --sr results/Set5 --hr data/Set5/HR --format json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     score.add_argument("--sr", type=Path, required=True, metavar="DIR", help="SR images")
     score.add_argument("--hr", type=Path, required=True, metavar="DIR", help="HR images, with the same names")
@@ -40,12 +41,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     score.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
     _add_scale(score)
     score.set_defaults(run=_score)
-    explain = commands.add_parser(
+    explain = subparser(
+        commands,
         "explain",
-        help="one pair of images under every known protocol",
+        "one pair of images under every known protocol",
+        "example:\n  python -m bench explain butterfly_hr.png butterfly_sr.png",
         description="Print what is called PSNR and SSIM elsewhere: one pair of images under every protocol variant.",
-        epilog="example:\n  python -m bench explain butterfly_hr.png butterfly_sr.png",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     explain.add_argument("hr", type=Path, metavar="HR")
     explain.add_argument("sr", type=Path, metavar="SR")

@@ -10,6 +10,7 @@ from bench.cli.options import add_out, add_table, suite_of
 from bench.report import FORMATS
 from bench.report.text import render_text
 from bench.tables import build_table
+from hcflow.cli.entry import subparser
 
 _EXAMPLES = """\
 examples:
@@ -21,12 +22,12 @@ examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `show`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "show",
-        help="print a table from its records",
+        "print a table from its records",
+        _EXAMPLES,
         description="Print a table as the records have it. Nothing is measured.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_table(parser, required=True)
     parser.add_argument("--format", choices=["text", *FORMATS], default="text", help="(default: text)")

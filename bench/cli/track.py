@@ -8,13 +8,15 @@ from bench.cli.options import add_out
 from bench.errors import BenchError
 from bench.store import load_journals
 from bench.tracking import Tracker
+from hcflow.cli.entry import subparser
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `track`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "track",
-        help="import records into MLflow",
+        "import records into MLflow",
         description="Mirror every run in the records into MLflow (MLFLOW_TRACKING_URI, else OUT/mlflow.db). "
         "`run` does so by itself; this catches up after a tracking server was away. Doing it twice changes nothing.",
     )

@@ -14,6 +14,7 @@ from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
 from bench.errors import BenchError
 from bench.fetch import refuse_offline
+from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\
 Weights live in $HCFLOW_WEIGHTS (else in the user cache). A file is used only if its SHA-256 is the known one; where
@@ -23,11 +24,11 @@ none is published, the first one that was downloaded or imported is recorded and
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `weights list | import | fetch`."""
-    parser = commands.add_parser(
+    parser = subparser(
+        commands,
         "weights",
-        help="list, import and fetch weights",
+        "list, import and fetch weights",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what is present and what is missing")

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from hcflow.cli.common import subparser
+from hcflow.cli.entry import subparser
 
 __all__ = ["add_parsers"]
 

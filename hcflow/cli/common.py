@@ -16,20 +16,7 @@ if TYPE_CHECKING:
 
     from hcflow.model import HCFlow
 
-__all__ = ["add_image_arguments", "announce", "jobs", "load_model", "progress_bar", "subparser"]
-
-
-def subparser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, epilog: str
-) -> argparse.ArgumentParser:
-    """Add a sub-command whose help ends with examples."""
-    return commands.add_parser(
-        name,
-        help=summary,
-        description=summary,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+__all__ = ["add_image_arguments", "announce", "jobs", "load_model", "progress_bar"]
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hcflow.cli.common import add_image_arguments, announce, jobs, load_model, progress_bar, require_task, subparser
+from hcflow.cli.common import add_image_arguments, announce, jobs, load_model, progress_bar, require_task
+from hcflow.cli.entry import subparser
 from hcflow.errors import InputError
 
 if TYPE_CHECKING:
