@@ -59,7 +59,7 @@ def draws_of(suite: Suite, row: Row, temperature: float) -> int:
 
 
 def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], bool]:
-    """The data sets to run on: those named; else the paper's; else, where none is present, the fallback.
+    """The data sets to run on: those named; else the paper's, and where none of them is present the fallback too.
 
     Returns:
         (manifests, whether the fallback was taken).
@@ -69,7 +69,7 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
     data.require_data_root()
     manifests = [load_manifest(name) for name in suite.datasets]
     if all(data.presence(manifest).state == "missing" for manifest in manifests):
-        return [load_manifest(suite.fallback)], True
+        return [*manifests, load_manifest(suite.fallback)], True
     return manifests, False
 
 

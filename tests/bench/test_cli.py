@@ -24,8 +24,8 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "published numbers do not apply" in printed
     assert "nox -s reproduce_table4 -- --fetch" in printed
-    assert "RRDB on Sample" in printed
-    assert "needs weights RRDB_PSNR_x4" in printed
+    assert "Bicubic on Set5: needs data Set5: python -m bench data fetch Set5" in printed
+    assert "RRDB on Set5, Set14, BSD100, Urban100, DIV2K, Sample: needs weights RRDB_PSNR_x4" in printed
     assert {path.name for path in out.glob("table4.*")} == {"table4.json", "table4.md", "table4.html", "table4.tex"}
     with sqlite3.connect(out / "mlflow.db") as store:
         assert store.execute("select count(*) from runs").fetchone() == (2,)
