@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -147,6 +148,8 @@ def _attempt(url: str, remote: Remote, target: Path, watcher: Watcher | None) ->
             raise _Transient(f"HTTP {error.code}") from None
         raise BenchError(f"expected the file, got HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
+        if isinstance(error.reason, socket.gaierror):
+            raise BenchError(f"expected an answer, got {error.reason.strerror}; is this machine online?") from None
         raise _Transient(str(error.reason)) from None
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise _Transient(f"the connection broke ({type(error).__name__})") from None

@@ -255,6 +255,12 @@ def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None
         download(remote(server), tmp_path / "file" / "file.bin")
 
 
+def test_a_name_that_does_not_exist_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_BACKOFF", (1000.0,))
+    with pytest.raises(BenchError, match=r"expected an answer, got .*; is this machine online\?"):
+        download(Remote(("http://no-such-host.invalid/x",)), tmp_path / "x")
+
+
 def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_BACKOFF", ())
     gone = Server()
