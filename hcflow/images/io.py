@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zlib
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from hcflow.atomic import write_atomically
 
@@ -18,7 +19,21 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".webp")
 _FORMATS = ("PNG", "BMP", "JPEG", "WEBP")
-_DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+# what Pillow raises on damaged files; the last four come from damaged EXIF blocks
+_DECODER_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError),
+    *(struct.error, TypeError, LookupError, ArithmeticError),
+)
+_ORIENTATION = 0x0112  # EXIF tag
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageError(ValueError):
@@ -43,7 +58,7 @@ def read_image(path: str | os.PathLike[str]) -> Pixels:
         with Image.open(path, formats=_FORMATS) as image:
             _refuse_what_eight_bits_cannot_hold(path, image)
             image.load()
-            return _to_array(path, ImageOps.exif_transpose(image))
+            return _to_array(path, _upright(image))
     except ImageError:
         raise
     except FileNotFoundError:
@@ -92,6 +107,12 @@ def _refuse_what_eight_bits_cannot_hold(path: Path, image: Image.Image) -> None:
         raise ImageError(f"{path}: expected grey or RGB, got {image.mode}; convert it to RGB first")
     if getattr(image, "n_frames", 1) > 1:
         raise ImageError(f"{path}: expected one picture, got an animation; extract a frame first")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation alone; Pillow's `exif_transpose` rewrites the other tags too and fails on odd ones."""
+    method = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    return image if method is None else image.transpose(method)
 
 
 def _to_array(path: Path, image: Image.Image) -> Pixels:
