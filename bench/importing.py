@@ -104,7 +104,7 @@ class _Search:
                     self._store(entry, recognise(self.manifest, entry, image, entry.sha256))
             elif named:
                 image = recognise(self.manifest, named, image, named.sha256)
-                candidate = _Candidate(path, *image.shape[:2], pixel_digest(image))
+                candidate = _Candidate(path, image.shape[0], image.shape[1], pixel_digest(image))
                 self._candidates.setdefault(named.id, []).append(candidate)
         except StorageError:
             raise

@@ -407,6 +407,21 @@ def test_list_verify_and_import_on_the_command_line(
     assert f'sha256 = "{pixel_digest(GREY)}"' in capsys.readouterr().out
 
 
+def test_thousands_of_refused_files_are_a_few_lines(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = toy(images=tuple(ImageEntry(f"{i}.png", 160, 160) for i in range(30)))
+    monkeypatch.setattr("bench.cli.data.load_manifest", lambda name: faces)
+    folder = put(tmp_path / "d", **{str(i): COLOUR for i in range(30)})
+    assert main(["data", "import", "Toy", str(folder)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 11
+    assert "expected 160x160 pixels, got 24x20" in errors[0]
+    assert errors[-1] == "error: and 20 more files like these"
+    assert main(["data", "import", "Toy", str(put(tmp_path / "e", other=COLOUR))]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("HCFLOW_DATA" not in os.environ, reason="needs HCFLOW_DATA with the real sets")
 @pytest.mark.parametrize("name", ["Set5", "Set14", "BSD100", "CelebA160_HCFlow", "T91", "BSDS400"])
