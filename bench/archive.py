@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 
 _CHUNK = 1 << 20
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
@@ -55,7 +55,8 @@ def extract(
                     budget -= _write(stream, target / plain, budget, archive)
                 names.append(plain)
     except _DAMAGE as error:
-        raise BenchError(f"{archive}: expected a whole zip or tar file, got a damaged one ({error})") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+        raise BenchError(f"{archive.name}: expected a whole zip or tar file, got a damaged one ({reason})") from None
     return [target / name for name in names]
 
 
@@ -116,15 +117,29 @@ def _write(stream: IO[bytes], path: Path, budget: int, archive: Path) -> int:
     temporary = path.with_name(f".{path.name}.part")
     size = 0
     try:
-        with temporary.open("wb") as output:
+        with _writing(path):
+            output = temporary.open("wb")
+        with output:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 if size > budget:
                     raise BenchError(
                         f"{archive.name}: expected less to come out of it, got more than is safe; not unpacked"
                     )
-                output.write(chunk)
-        temporary.replace(path)
+                with _writing(path):
+                    output.write(chunk)
+                    output.flush()
+        with _writing(path):
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return size
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A full disk is not a damaged archive."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: expected a place to write to, got {error.strerror or error}") from None

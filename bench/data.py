@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,8 @@ from typing import Literal
 from bench.errors import BenchError
 from bench.manifest import ImageEntry, Manifest
 from hcflow.images.io import SUFFIXES, ImageError, Pixels, read_opaque, to_rgb
+
+_SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def presence(manifest: Manifest) -> Presence:
     if manifest.package:
         return Presence(manifest.images, ())
     folder = hr_folder(manifest)
-    files = {path.stem for path in folder.iterdir() if path.suffix in SUFFIXES} if folder.is_dir() else set()
+    files = {path.stem for path in folder.iterdir() if path.suffix in _SUFFIXES} if folder.is_dir() else set()
     present = tuple(entry for entry in manifest.images if entry.id in files)
     return Presence(present, tuple(entry for entry in manifest.images if entry.id not in files))
 
@@ -85,7 +89,9 @@ def image_path(manifest: Manifest, entry: ImageEntry) -> Path:
     if package := manifest.package:
         return Path(str(resources.files(package.package))) / package.member / entry.file
     folder = hr_folder(manifest)
-    files = [path for path in (folder / f"{entry.id}{suffix}" for suffix in SUFFIXES) if path.is_file()]
+    found = [path for path in (folder / f"{entry.id}{suffix}" for suffix in _SUFFIXES) if path.is_file()]
+    # where the file system ignores case, x.png and x.PNG are one file
+    files = list({path.stat().st_ino: path for path in reversed(found)}.values())[::-1]
     if len(files) > 1:
         raise BenchError(f"{files[0]}: expected one file of this name, got also {files[1].name}; remove one")
     return files[0] if files else folder / entry.file
@@ -141,11 +147,30 @@ def pixel_digest(image: Pixels) -> str:
     return hashlib.sha256(to_rgb(image).tobytes()).hexdigest()
 
 
-def recorded_digests(manifest: Manifest) -> dict[str, str]:
+def right_ids(manifest: Manifest) -> set[str]:
+    """Ids of the images that are there and right; all of them are read."""
+    good = set()
+    for entry in presence(manifest).present:
+        try:
+            read_hr(manifest, entry)
+        except (BenchError, ImageError):
+            continue
+        good.add(entry.id)
+    return good
+
+
+def recorded_digests(manifest: Manifest) -> Mapping[str, str]:
     """Image id -> digest, as recorded when the images of a set without known digests were imported here."""
     path = digests_path(manifest)
     if not path.is_file():
         return {}
+    status = path.stat()
+    return _read_digests(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_digests(path: Path, size: int, modified: int) -> Mapping[str, str]:
+    """One reading for the thousands of images of a set; size and time of change are there to notice that it changed."""
     try:
         return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
     except (ValueError, AttributeError):

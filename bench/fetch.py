@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +17,7 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
@@ -30,23 +31,34 @@ class Remote:
 
     Attributes:
         urls: mirrors, tried in order; http and https only.
-        sha256: its whole digest, where known.
-        sha256_prefix: the start of it, as some file names carry.
+        digests: SHA-256 digests that are accepted, whole or their start, as some file names carry it; empty for any.
         size: bytes, where known.
+        limit: bytes that no such file has, however many a server sends.
+        recorded: the file that holds the digest, where it was only recorded at a first download.
     """
 
     urls: tuple[str, ...]
-    sha256: str | None = None
-    sha256_prefix: str | None = None
+    digests: tuple[str, ...] = ()
     size: int | None = None
+    limit: int | None = None
+    recorded: Path | None = None
 
     def problem(self, path: Path, digest: str) -> str | None:
         """What is wrong with a file that claims to be this one; None where nothing is."""
-        expected = self.sha256 or self.sha256_prefix or ""
         if self.size is not None and path.stat().st_size != self.size:
             return f"expected {self.size} bytes, got {path.stat().st_size}"
-        if not digest.startswith(expected):
-            return f"expected SHA-256 {expected[:16]}, got {digest[:16]}"
+        if self.digests and not digest.startswith(self.digests):
+            expected = " or ".join(known[:16] for known in self.digests)
+            since = f" (as first downloaded, see {self.recorded}; delete its line to accept another)"
+            return f"expected SHA-256 {expected}{since if self.recorded else ''}, got {digest[:16]}"
+        return None
+
+    def too_much(self, size: int) -> str | None:
+        """What is wrong with a body of at least this size."""
+        if self.size is not None and size > self.size:
+            return f"expected {self.size} bytes, got more"
+        if self.limit is not None and size > self.limit:
+            return f"expected at most {self.limit} bytes, got more"
         return None
 
 
@@ -60,6 +72,10 @@ class Watcher(Protocol):
         """That many bytes more."""
 
 
+class Unreachable(BenchError):
+    """No server answered: what is asked for next will hardly come either."""
+
+
 class _Transient(Exception):
     """Worth another try."""
 
@@ -70,7 +86,7 @@ def refuse_offline(offline: bool, what: str) -> None:
         raise BenchError(f"offline: expected leave to {what}, got --offline or HCFLOW_OFFLINE; run it without")
 
 
-def download(remote: Remote, target: Path, watcher: Watcher | None = None) -> str:
+def download(remote: Remote, target: Path, watcher: Watcher | None = None, offline: bool = False) -> str:
     """Download a file; a part that an earlier call left behind is gone on with.
 
     The bytes go to `<target>.part`, which takes the target's name only once size and digest are right. A target that is
@@ -80,12 +96,13 @@ def download(remote: Remote, target: Path, watcher: Watcher | None = None) -> st
         Its SHA-256, for whoever wants to remember it where none is published.
 
     Raises:
-        BenchError: offline, or no mirror gave the file that was expected.
+        Unreachable: no mirror answered.
+        BenchError: offline, nowhere to write, or no mirror gave the file that was expected.
     """
-    refuse_offline(False, f"download {target.name}")
     if target.is_file() and remote.problem(target, digest := _digest(target)) is None:
         return digest
-    problems = []
+    refuse_offline(offline, f"download {target.name}")
+    problems: list[BenchError] = []
     for url in remote.urls:
         try:
             _download_from(url, remote, target, watcher)
@@ -98,10 +115,11 @@ def download(remote: Remote, target: Path, watcher: Watcher | None = None) -> st
             _forget(target)
             return digest
         except BenchError as error:
-            problems.append(f"{url}: {error}")
+            problems.append(type(error)(f"{url}: {error}"))
         except OSError as error:
-            raise BenchError(f"{target}: expected a place to write to, got {error.strerror or error}") from None
-    raise BenchError("; ".join(problems) or f"{target.name}: expected a URL, got none")
+            raise StorageError(f"{target}: expected a place to write to, got {error.strerror or error}") from None
+    nobody = all(isinstance(problem, Unreachable) for problem in problems)
+    raise (Unreachable if nobody else BenchError)("; ".join(map(str, problems)))
 
 
 def _download_from(url: str, remote: Remote, target: Path, watcher: Watcher | None) -> None:
@@ -112,31 +130,18 @@ def _download_from(url: str, remote: Remote, target: Path, watcher: Watcher | No
             return
         except _Transient as error:
             if pause is None:
-                raise BenchError(f"{error}; tried {len(_BACKOFF) + 1} times, run it again to go on") from None
+                raise Unreachable(f"{error}; tried {len(_BACKOFF) + 1} times, run it again to go on") from None
             time.sleep(pause)
 
 
 def _attempt(url: str, remote: Remote, target: Path, watcher: Watcher | None) -> None:
-    part = _part(target)
     done, tag = _resumable(url, target)
     headers = {"User-Agent": "hcflow-bench", "Accept-Encoding": "identity"}
     if done:
         headers |= {"Range": f"bytes={done}-", "If-Range": tag}
     try:
         with _open(url, headers) as response:
-            if response.status != 206:
-                done = 0
-            rest = response.headers.get("Content-Length")
-            total = done + int(rest) if rest is not None else remote.size
-            _refuse_size(remote, total)
-            tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-            _note(target).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
-            if watcher:
-                watcher.start(target.name, total, done)
-            with part.open("ab" if done else "wb") as stream:
-                received = _copy(response, stream, remote, done, watcher)
-        if total is not None and received < total:
-            raise _Transient(f"the connection ended after {received} of {total} bytes")
+            _receive(url, response, done, remote, target, watcher)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # nothing follows the part: it is whole, or not a part of what is there now
@@ -149,26 +154,45 @@ def _attempt(url: str, remote: Remote, target: Path, watcher: Watcher | None) ->
         raise BenchError(f"expected the file, got HTTP {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, socket.gaierror):
-            raise BenchError(f"expected an answer, got {error.reason.strerror}; is this machine online?") from None
+            raise Unreachable(f"expected an answer, got {error.reason.strerror}; is this machine online?") from None
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise Unreachable(f"expected a certificate to trust, got {error.reason.verify_message}") from None
         raise _Transient(str(error.reason)) from None
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
         raise _Transient(f"the connection broke ({type(error).__name__})") from None
 
 
-def _copy(response: IO[bytes], stream: IO[bytes], remote: Remote, done: int, watcher: Watcher | None) -> int:
-    """Copy the body; returns the size of the part, whatever ended it is raised after what came was written."""
-    while chunk := response.read(_CHUNK):
-        done += len(chunk)
-        _refuse_size(remote, done if remote.size is not None and done > remote.size else None)
-        stream.write(chunk)
-        if watcher:
-            watcher.advance(len(chunk))
-    return done
-
-
-def _refuse_size(remote: Remote, size: int | None) -> None:
-    if size is not None and remote.size is not None and size != remote.size:
-        raise BenchError(f"expected {remote.size} bytes, got {'more' if size > remote.size else size}")
+def _receive(
+    url: str, response: http.client.HTTPResponse, done: int, remote: Remote, target: Path, watcher: Watcher | None
+) -> None:
+    """Write the body to the part, after its `done` bytes if that is what the server sends, else from the start."""
+    if response.headers.get_content_type() == "text/html":  # none of our files is one; proxies answer 200 with theirs
+        raise BenchError("expected a file, got a web page: a login or an error; look at it in a browser")
+    if response.status != 206:
+        done = 0
+    elif not response.headers.get("Content-Range", f"bytes {done}-").startswith(f"bytes {done}-"):
+        _forget(target)
+        raise _Transient("the server went on somewhere else")
+    rest = response.headers.get("Content-Length", "")
+    total = done + int(rest) if rest.isdecimal() else remote.size
+    if total is not None and (problem := remote.too_much(total)):
+        raise BenchError(problem)
+    if remote.size is not None and total != remote.size:
+        raise BenchError(f"expected {remote.size} bytes, got {total}")
+    tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+    _note(target).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
+    if watcher:
+        watcher.start(target.name, total, done)
+    with _part(target).open("ab" if done else "wb") as stream:
+        while chunk := response.read(_CHUNK):  # whatever ends this, what came before stays
+            done += len(chunk)
+            if problem := remote.too_much(done):
+                raise BenchError(problem)
+            stream.write(chunk)
+            if watcher:
+                watcher.advance(len(chunk))
+    if total is not None and done < total:
+        raise _Transient(f"the connection ended after {done} of {total} bytes")
 
 
 class _HttpOnly(urllib.request.HTTPRedirectHandler):

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PureWindowsPath
+from typing import Literal, get_args
 
 from bench.errors import BenchError
 from bench.typed import from_table, unknown
+
+_Kind = Literal["files", "archive", "package", "manual"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Source:
         note: what to know or, for "manual", to do.
     """
 
-    kind: Literal["files", "archive", "package", "manual"]
+    kind: _Kind
     urls: tuple[str, ...] = ()
     member: str = ""
     package: str = ""
@@ -118,15 +121,34 @@ def load_manifest(name: str) -> Manifest:
     """Read `datasets/NAME.toml`; unknown names and keys are errors that list the choices."""
     if name not in manifest_names():
         raise unknown("data set", name, manifest_names())
-    with (_folder() / f"{name}.toml").open("rb") as stream:
-        raw = tomllib.load(stream)
     where = f"datasets/{name}.toml"
+    try:
+        raw = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BenchError(f"{where}: expected TOML, got a mistake: {error}") from None
     raw["images"] = [from_table(ImageEntry, entry, f"{where} images") for entry in raw.get("images", [])]
     raw["sources"] = [from_table(Source, source, f"{where} sources") for source in raw.get("sources", [])]
     manifest = from_table(Manifest, {"name": name, **raw}, where)
     if len({entry.id for entry in manifest.images}) != len(manifest.images):
         raise BenchError(f"{where}: expected every image once, got one twice")
+    for entry in manifest.images:
+        _check(entry, where)
+    for source in manifest.sources:
+        if source.kind not in get_args(_Kind):
+            raise unknown("kind of source", source.kind, get_args(_Kind), f" in {where}")
     return manifest
+
+
+def _check(entry: ImageEntry, where: str) -> None:
+    """A manifest decides which files are written: its names may not lead elsewhere."""
+    rules = {
+        "a plain file name": PureWindowsPath(entry.file).name == entry.file,  # knows the separators of every system
+        "whole numbers of pixels": all(v is None or (type(v) is int and v > 0) for v in (entry.width, entry.height)),
+        "1 or 3 channels": entry.channels in (1, 3),
+        "64 hexadecimal digits": entry.sha256 is None or bool(re.fullmatch("[0-9a-f]{64}", entry.sha256)),
+    }
+    if broken := [rule for rule, kept in rules.items() if not kept]:
+        raise BenchError(f"{where}: expected {broken[0]} for each image, got {entry}")
 
 
 def _folder() -> Path:

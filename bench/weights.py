@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.data import user_cache
-from bench.errors import BenchError
-from bench.fetch import Remote, Watcher, download
+from bench.errors import BenchError, StorageError
+from bench.fetch import Remote, Watcher, download, refuse_offline
 from bench.store import make_folder, write_atomically
 from bench.typed import from_table, unknown
 
@@ -138,28 +138,30 @@ def import_file(name: str, file: Path) -> Path:
     return entry.path
 
 
-def fetch(name: str, watcher: Watcher | None = None) -> Path:
+def fetch(name: str, watcher: Watcher | None = None, offline: bool = False) -> Path:
     """Download a file of weights, compare it, and record its digest where nobody publishes one."""
     entry = weight_entry(name)
     if not entry.urls:
         raise BenchError(f"{name}: expected a source to download from, got one for hands only: {how_to_get(entry)}")
-    make_folder(entry.path.parent)
-    # one digest at most is known of the files that can be downloaded
-    remote = Remote(
-        entry.urls,
-        sha256=next(iter(entry.sha256), None) or _recorded().get(name),
-        sha256_prefix=next(iter(entry.sha256_prefix), None),
-    )
-    _record(entry, download(remote, entry.path, watcher))
+    recorded = _recorded().get(name)
+    known = entry.sha256 + entry.sha256_prefix or ((recorded,) if recorded else ())
+    if not entry.path.is_file():
+        refuse_offline(offline, f"download {name}")
+        make_folder(entry.path.parent)
+    remote = Remote(entry.urls, known, recorded=_record_path() if recorded else None)
+    _record(entry, download(remote, entry.path, watcher, offline))
     return entry.path
 
 
 def _record(entry: WeightEntry, digest: str) -> None:
     """Remember the digest of a file of which none is published."""
-    if not entry.sha256 and not entry.sha256_prefix:
-        write_atomically(
-            _record_path(), json.dumps(_recorded() | {entry.id: digest}, indent=1, sort_keys=True).encode()
-        )
+    known = _recorded()
+    if entry.sha256 or entry.sha256_prefix or known.get(entry.id) == digest:
+        return
+    try:
+        write_atomically(_record_path(), json.dumps(known | {entry.id: digest}, indent=1, sort_keys=True).encode())
+    except OSError as error:
+        raise StorageError(f"{_record_path()}: expected a place to write to, got {error.strerror}") from None
 
 
 def _recorded() -> dict[str, str]:

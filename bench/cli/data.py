@@ -14,9 +14,8 @@ from rich.progress import track
 from bench.acquire import fetch
 from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
-from bench.data import data_root, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.data import data_root, digests_path, how_to_get, pixel_digest, presence, read_hr, recorded_digests
 from bench.errors import BenchError
-from bench.fetch import refuse_offline
 from bench.importing import Imported, image_files, import_files
 from bench.manifest import Manifest, load_manifest, manifest_names
 from hcflow.cli.entry import subparser
@@ -26,6 +25,7 @@ _DESCRIPTION = """\
 The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
 images they consist of, pixel by pixel, and under which terms.
 """
+_SHOWN = 10  # refused files; CelebA's originals are 5,000
 _EXAMPLES = """\
 examples:
   python -m bench data list
@@ -81,7 +81,8 @@ def _describe(manifest: Manifest) -> dict[str, object]:
         pixels = "yes"
     else:
         recorded = len(recorded_digests(manifest))
-        pixels = f"no: names only{f'; {recorded} recorded at import' if recorded else ''}"
+        known = "names and sizes" if all(entry.width for entry in manifest.images) else "names"
+        pixels = f"no: {known} only{f'; {recorded} recorded at import' if recorded else ''}"
     return {
         "name": manifest.name,
         "title": manifest.title,
@@ -110,8 +111,9 @@ def _verify(args: argparse.Namespace) -> int:
                 wrong.append(f"{manifest.name}/{entry.id}: {error}")
         for message in wrong:
             print(f"error: {message}", file=sys.stderr)
-        unknown = 0 if manifest.verified else len(here.present) - len(recorded_digests(manifest))
-        note = f", {unknown} of them by name only (no digests known)" if unknown > 0 else ""
+        recorded = recorded_digests(manifest)
+        unknown = sum(entry.sha256 is None and entry.id not in recorded for entry in here.present)
+        note = f", {unknown} of them by name only (no digests known)" if unknown else ""
         missing = f", {len(here.missing)} missing: {how_to_get(manifest)}" if here.missing else ""
         print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} right{note}{missing}")
         bad += len(wrong) + len(here.missing)
@@ -123,12 +125,14 @@ def _import(args: argparse.Namespace) -> int:
     files = image_files(args.folder)
     bar = Console(stderr=True)
     result = import_files(manifest, track(files, manifest.name, console=bar, disable=not bar.is_terminal))
-    for message in result.refused:
+    for message in result.refused[:_SHOWN]:
         print(f"error: {message}", file=sys.stderr)
-    _say(manifest, result)
-    if not result.stored and not result.already:
+    if len(result.refused) > _SHOWN:
+        print(f"error: and {len(result.refused) - _SHOWN} more files like these", file=sys.stderr)
+    if not (result.stored or result.already or result.refused):
         raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other files")
-    return 2 if set(result.missing) and result.refused else 0
+    _say(manifest, result)
+    return 2 if result.refused else 0
 
 
 def _fetch(args: argparse.Namespace) -> int:
@@ -136,11 +140,9 @@ def _fetch(args: argparse.Namespace) -> int:
     failed = 0
     for manifest in manifests:
         try:
-            if presence(manifest).missing:
-                refuse_offline(args.offline, f"download {manifest.name}")
             print(f"{manifest.name}: {manifest.title}\n  licence: {manifest.licence}; terms: {manifest.terms}")
             with DownloadBar() as bar:
-                result = fetch(manifest, bar)
+                result = fetch(manifest, bar, args.offline)
             _say(manifest, result)
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -153,7 +155,8 @@ def _say(manifest: Manifest, result: Imported) -> None:
     if result.missing:
         shown = ", ".join(result.missing[:5]) + (" and so on" if len(result.missing) > 5 else "")
         parts.append(f"{len(result.missing)} still missing ({shown})")
-    note = "" if manifest.verified else "; no digests are known for this set: those of the stored images are recorded"
+    recorded = bool(result.stored) and not manifest.verified
+    note = f"; no digests are known for this set: recorded in {digests_path(manifest)}" if recorded else ""
     print(f"{manifest.name}: {', '.join(parts)} in {data_root() / manifest.name}{note}")
 
 

@@ -13,7 +13,6 @@ from bench import weights
 from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
 from bench.errors import BenchError
-from bench.fetch import refuse_offline
 from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\
@@ -77,10 +76,9 @@ def _fetch(args: argparse.Namespace) -> int:
     failed = 0
     for entry in entries:
         try:
-            refuse_offline(args.offline, f"download {entry.id}")
             print(f"{entry.id}: licence: {entry.licence}")
             with DownloadBar() as bar:
-                path = weights.fetch(entry.id, bar)
+                path = weights.fetch(entry.id, bar, args.offline)
             known = entry.sha256 or entry.sha256_prefix
             note = "" if known else " (no digest is published for it: this one is recorded and compared from now on)"
             print(f"{entry.id}: stored in {path}{note}")

@@ -13,10 +13,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from bench import acquire, fetch, weights
+from bench import acquire, fetch, importing, weights
 from bench.__main__ import main
-from bench.data import pixel_digest, presence
-from bench.errors import BenchError
+from bench.data import pixel_digest, presence, read_hr, recorded_digests
+from bench.errors import BenchError, StorageError
 from bench.manifest import ImageEntry, Manifest, Source
 from bench.weights import WeightEntry
 from hcflow.images.io import write_png
@@ -45,11 +45,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str,
     server.server_close()
 
 
-def toy(source: Source, known: bool = True) -> Manifest:
+def toy(*sources: Source, known: bool = True) -> Manifest:
     entries = tuple(
         ImageEntry(f"{name}.png", 9, 8, sha256=pixel_digest(image) if known else None) for name, image in IMAGES.items()
     )
-    return Manifest("Toy", "t", "l", "t", entries, (source,))
+    return Manifest("Toy", "t", "l", "t", entries, sources)
 
 
 def bundle(folder: Path, *names: str) -> None:
@@ -77,7 +77,7 @@ def test_a_wrong_image_is_not_stored_and_the_rest_stays(site: tuple[str, Path]) 
     url, folder = site
     write_png(folder / "b.png", 255 - IMAGES["b"])
     manifest = toy(Source("files", (f"{url}/{{id}}.png",)))
-    with pytest.raises(BenchError, match=r"Toy/b from .*: expected pixels with SHA-256"):
+    with pytest.raises(BenchError, match=r"Toy: .* got 1 fewer \(b\): .*/b.png: expected pixels with SHA-256"):
         acquire.fetch(manifest)
     assert [entry.id for entry in presence(manifest).present] == ["a"]
     write_png(folder / "b.png", IMAGES["b"])
@@ -96,14 +96,123 @@ def test_an_archive(site: tuple[str, Path], tmp_path: Path) -> None:
 
 def test_an_archive_that_changed_since_its_first_download_is_refused(site: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = site
-    bundle(folder, "a")
-    manifest = toy(Source("archive", (f"{url}/toy.zip",), member="HR/{id}.png"))
-    with pytest.raises(BenchError, match=r"expected all of it in .*, got 1 images fewer \(b and so on\)"):
-        acquire.fetch(manifest)
-    (tmp_path / "root/.downloads/Toy/toy.zip").unlink()
     bundle(folder, "a", "b")
-    with pytest.raises(BenchError, match=r"toy.zip: expected SHA-256 \w+, got"):
+    manifest = toy(Source("archive", (f"{url}/toy.zip",), member="HR/{id}.png"))
+    acquire.fetch(manifest)
+    (tmp_path / "root/Toy/HR/a.png").unlink()
+    (folder / "notes.txt").write_text("new")
+    with zipfile.ZipFile(folder / "toy.zip", "a") as archive:
+        archive.write(folder / "notes.txt")
+    with pytest.raises(
+        BenchError, match=r"toy.zip: expected SHA-256 \w+ \(as first downloaded, see .*digests.json; delete its line"
+    ):
         acquire.fetch(manifest)
+    (tmp_path / "root/.downloads/digests.json").unlink()
+    assert acquire.fetch(manifest).stored == ["a"]
+
+
+@pytest.mark.parametrize("first", ["a page", "half an archive", "another archive"])
+def test_what_turned_out_to_be_wrong_is_neither_kept_nor_recorded(
+    site: tuple[str, Path], tmp_path: Path, first: str
+) -> None:
+    url, folder = site
+    bundle(folder, "a", "b")
+    good = (folder / "toy.zip").read_bytes()
+    bundle(folder, "a")
+    wrong = {"a page": b"<html>", "half an archive": good[: len(good) // 2]}.get(first)
+    if wrong is not None:
+        (folder / "toy.zip").write_bytes(wrong)
+    manifest = toy(Source("archive", (f"{url}/toy.zip",), member="HR/{id}.png"))
+    with pytest.raises(BenchError, match=r"Toy: expected all of its 2 images, got . fewer \((a, )?b\): ") as error:
+        acquire.fetch(manifest)
+    assert "\n" not in str(error.value)
+    assert acquire.recorded_downloads() == {}
+    (folder / "toy.zip").write_bytes(good)
+    acquire.fetch(manifest)
+    assert presence(manifest).state == "present"
+    assert list(acquire.recorded_downloads()) == [f"{url}/toy.zip"]
+
+
+def test_a_full_disk_keeps_the_archive(site: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, folder = site
+    bundle(folder, "a", "b")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(importing, "write_png", full)
+    manifest = toy(Source("archive", (f"{url}/toy.zip",), member="HR/{id}.png"))
+    with pytest.raises(StorageError, match=r"a.png: expected a place to write to, got No space left on device"):
+        acquire.fetch(manifest)
+    assert (tmp_path / "root/.downloads/Toy/toy.zip").is_file()
+
+
+def test_an_image_that_is_gone_does_not_stop_the_others(site: tuple[str, Path]) -> None:
+    url, folder = site
+    (folder / "a.png").unlink()
+    manifest = toy(Source("files", (f"{url}/{{id}}.png",)))
+    with pytest.raises(BenchError, match=r"Toy: .* got 1 fewer \(a\): .*/a.png: expected the file, got HTTP 404"):
+        acquire.fetch(manifest)
+    assert [entry.id for entry in presence(manifest).present] == ["b"]
+
+
+def test_a_server_that_is_silent_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
+    asked = []
+
+    def silent(remote: fetch.Remote, *_: object) -> str:
+        asked.append(remote.urls)
+        raise fetch.Unreachable("no answer")
+
+    monkeypatch.setattr(acquire, "download", silent)
+    with pytest.raises(BenchError, match=r"Toy: .* got 2 fewer \(a, b\): .*no answer"):
+        acquire.fetch(toy(Source("files", ("https://example.org/{id}.png",))))
+    assert len(asked) == 1
+
+
+def test_the_next_source_is_asked_for_what_the_first_did_not_give(site: tuple[str, Path]) -> None:
+    url, folder = site
+    bundle(folder, "a", "b")
+    write_png(folder / "b.png", 255 - IMAGES["b"])
+    sources = (
+        Source("files", (f"{url}/{{id}}.png",)),
+        Source("archive", (f"{url}/gone.zip",), member="HR/{id}.png"),
+        Source("archive", (f"{url}/toy.zip",), member="HR/{id}.png"),
+    )
+    manifest = toy(*sources)
+    assert acquire.fetch(manifest).stored == ["a", "b"]
+    for entry in manifest.images:
+        np.testing.assert_array_equal(read_hr(manifest, entry), IMAGES[entry.id])
+
+
+def test_a_wrong_image_in_the_root_is_replaced(site: tuple[str, Path], tmp_path: Path) -> None:
+    url, _ = site
+    manifest = toy(Source("files", (f"{url}/{{id}}.png",)))
+    acquire.fetch(manifest)
+    write_png(tmp_path / "root/Toy/HR/a.png", 255 - IMAGES["a"])
+    with pytest.raises(BenchError, match="offline: expected leave to download Toy"):
+        acquire.fetch(manifest, offline=True)
+    result = acquire.fetch(manifest)
+    assert (result.stored, result.already) == (["a"], ["b"])
+    np.testing.assert_array_equal(read_hr(manifest, manifest.images[0]), IMAGES["a"])
+
+
+def test_what_is_there_needs_no_network_and_nowhere_to_write(
+    site: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = site
+    manifest = toy(Source("files", (f"{url}/{{id}}.png",)))
+    acquire.fetch(manifest)
+    before = sorted(tmp_path.rglob("*"))
+    assert acquire.fetch(manifest, offline=True).already == ["a", "b"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pixels_that_nobody_published_are_recorded_one_by_one(site: tuple[str, Path]) -> None:
+    url, _ = site
+    manifest = toy(Source("files", (f"{url}/{{id}}.png",)), known=False)
+    acquire.fetch(manifest)
+    assert recorded_digests(manifest) == {name: pixel_digest(image) for name, image in IMAGES.items()}
 
 
 def test_an_archive_with_a_hostile_member(site: tuple[str, Path], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.archive import extract
-from bench.errors import BenchError
+from bench.errors import BenchError, StorageError
 
 CONTENT = b"pixels"
 
@@ -122,6 +122,14 @@ def test_a_damaged_archive(tmp_path: Path, kind: str) -> None:
         data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
         archive.write_bytes(data)
     with pytest.raises(BenchError, match="expected a whole zip or tar file, got a damaged one"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_a_full_disk_is_not_a_damaged_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "x", "a.png")
+    (tmp_path / "out/.a.png.part").mkdir(parents=True)  # cannot be opened for writing
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    with pytest.raises(StorageError, match=r"a.png: expected a place to write to, got Is a directory"):
         unpack(archive, tmp_path / "out")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import data, manifest
+from bench import data, importing, manifest
 from bench.__main__ import main
 from bench.data import pixel_digest, presence, read_hr, recorded_digests
 from bench.errors import BenchError
@@ -105,6 +105,30 @@ def test_a_mistake_in_a_manifest_is_an_error_that_helps(tmp_path: Path, monkeypa
         load_manifest("Bad")
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("title = ", "expected TOML, got a mistake: Invalid value"),
+        ("images = [{ file = '../x.png' }]", "expected a plain file name for each image"),
+        ("images = [{ file = 'C:\\x.png' }]", "expected a plain file name for each image"),
+        ("images = [{ file = 'x.png', width = '9' }]", "expected whole numbers of pixels for each image"),
+        ("images = [{ file = 'x.png', height = 0 }]", "expected whole numbers of pixels for each image"),
+        ("images = [{ file = 'x.png', channels = 4 }]", "expected 1 or 3 channels for each image"),
+        ("images = [{ file = 'x.png', sha256 = 'abc' }]", "expected 64 hexadecimal digits for each image"),
+        ("images = [{ file = 'x.png' }, { file = 'x.bmp' }]", "expected every image once, got one twice"),
+        ("images = []\nsources = [{ kind = 'torrent' }]", "expected a kind of source in datasets/Bad.toml of files"),
+    ],
+)
+def test_a_manifest_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, message: str) -> None:
+    (tmp_path / "Bad.toml").write_text(f"title = 't'\nlicence = 'l'\nterms = 't'\n{line}\n")
+    monkeypatch.setattr(manifest, "_folder", lambda: tmp_path)
+    load_manifest.cache_clear()
+    with pytest.raises(BenchError) as error:
+        load_manifest("Bad")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_the_digest_covers_what_can_change_a_number_and_no_more() -> None:
     assert toy(title="other").digest == toy().digest
     assert toy(images=toy().images[:1]).digest != toy().digest
@@ -162,6 +186,16 @@ def test_two_files_of_one_name_are_refused(root: Path) -> None:
     shutil.copy(root / "Toy/HR/baby.png", root / "Toy/HR/baby.webp")
     with pytest.raises(BenchError, match=r"expected one file of this name, got also baby\.\w+; remove one"):
         read_hr(toy(), toy().images[0])
+
+
+@pytest.mark.parametrize("suffix", [".PNG", ".JPG", ".bmp"])
+def test_a_file_may_have_any_suffix_that_can_be_read(root: Path, suffix: str) -> None:
+    flat = np.full((20, 24, 3), 128, np.uint8)  # JPEG keeps it
+    (root / "Toy/HR").mkdir(parents=True)
+    Image.fromarray(flat).save(root / f"Toy/HR/baby{suffix}")
+    entry = ImageEntry("baby.png", 24, 20, sha256=pixel_digest(flat))
+    assert presence(toy(images=(entry,))).state == "present"
+    np.testing.assert_array_equal(read_hr(toy(images=(entry,)), entry), flat)
 
 
 def test_a_larger_copy_gives_the_part_that_the_benchmark_uses(root: Path) -> None:
@@ -238,20 +272,96 @@ def test_without_digests_names_decide_and_pixels_are_recorded(root: Path, tmp_pa
         read_hr(unknown, unknown.images[0])
 
 
-def test_two_files_that_claim_to_be_one_image_are_refused(root: Path, tmp_path: Path) -> None:
-    unknown = toy(images=(ImageEntry("img_001.png"),))
-    put(tmp_path / "d/one", img_001=COLOUR)
+def test_two_files_that_claim_to_be_one_image_are_refused_and_the_rest_is_stored(root: Path, tmp_path: Path) -> None:
+    unknown = toy(images=(ImageEntry("img_001.png"), ImageEntry("img_002.png")))
+    put(tmp_path / "d/one", img_001=COLOUR, img_002=COLOUR)
     put(tmp_path / "d/two", img_001=255 - COLOUR)
-    with pytest.raises(BenchError, match="expected one image for img_001, got two that differ"):
-        import_files(unknown, image_files(tmp_path / "d"))
+    result = import_files(unknown, image_files(tmp_path / "d"))
+    assert (result.stored, result.missing) == (["img_002"], ["img_001"])
+    assert re.search(
+        r"one/img_001.png: expected one image for img_001, got also .*two/img_001.png, which", result.refused[0]
+    )
+    assert list(recorded_digests(unknown)) == ["img_002"]
+    assert not (root / "Toy/HR/img_001.png").exists()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
+@pytest.mark.parametrize("order", ["before", "zzz"])
+def test_of_one_name_the_hr_image_is_taken_and_its_lr_copies_are_not(
+    root: Path, tmp_path: Path, scale: int, order: str
+) -> None:
+    unknown = toy(images=(ImageEntry("0801.png"),))
+    put(tmp_path / "d/main", **{"0801": LARGE})
+    put(tmp_path / f"d/{order}/LRbicx{scale}", **{"0801": LARGE[::scale, ::scale], "0801x4": LARGE[::4, ::4]})
+    result = import_files(unknown, image_files(tmp_path / "d"))
+    assert (result.stored, result.refused) == (["0801"], [])
+    np.testing.assert_array_equal(read_hr(unknown, unknown.images[0]), LARGE)
+
+
+def test_the_half_size_copy_of_urban100_is_not_taken_for_it(root: Path, tmp_path: Path) -> None:
+    unknown = toy(images=(ImageEntry("img_001.png"), ImageEntry("img_002.png")))
+    folder = put(tmp_path / "d", img_001_SRF_2_HR=COLOUR, img_002_SRF_2_HR=COLOUR, img_002_SRF_4_HR=LARGE)
+    result = import_files(unknown, image_files(folder))
+    assert (result.stored, result.missing) == (["img_002"], ["img_001"])
+    np.testing.assert_array_equal(read_hr(unknown, unknown.images[1]), LARGE)
+
+
+def test_what_was_refused_is_of_no_interest_once_the_right_file_was_found(root: Path, tmp_path: Path) -> None:
+    put(tmp_path / "d/LR", baby=COLOUR[::2, ::2])
+    put(tmp_path / "d/original", baby=COLOUR, bridge=GREY)
+    result = import_files(toy(), image_files(tmp_path / "d"))
+    assert (result.stored, result.refused) == (["baby", "bridge"], [])
 
 
 def test_another_file_in_the_way_is_not_lost(root: Path, tmp_path: Path) -> None:
     put(root / "Toy/HR", baby=255 - COLOUR)
     (root / "Toy/HR/baby.png").rename(root / "Toy/HR/baby.webp")
-    with pytest.raises(BenchError, match=r"baby.webp: expected no other file of this image.* move it away"):
-        import_files(toy(), image_files(put(tmp_path / "d", x=COLOUR)))
+    result = import_files(toy(), image_files(put(tmp_path / "d", x=COLOUR, y=GREY)))
+    assert (result.stored, result.missing) == (["bridge"], ["baby"])
+    assert re.search(r"baby.webp: expected no other file of this image.* move it away", result.refused[0])
     assert (root / "Toy/HR/baby.webp").is_file()
+
+
+def test_an_import_that_was_killed_goes_on(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = toy(images=tuple(ImageEntry(f"{i}.png") for i in range(4)))
+    folder = put(tmp_path / "d", **{str(i): RNG.integers(0, 256, (8, 8), dtype=np.uint8) for i in range(4)})
+
+    class Killed(BaseException):
+        pass
+
+    def store_two(*arguments: object) -> None:
+        if len(list((root / "Toy/HR").glob("*.png")) if (root / "Toy/HR").exists() else []) == 2:
+            raise Killed
+        store(*arguments)
+
+    store = importing.store_image
+    monkeypatch.setattr(importing, "store_image", store_two)
+    with pytest.raises(Killed):
+        import_files(unknown, image_files(folder))
+    monkeypatch.undo()
+    monkeypatch.setenv("HCFLOW_DATA", str(root))
+    result = import_files(unknown, image_files(folder))
+    assert (result.already, result.stored, result.missing) == (["0", "1"], ["2", "3"], [])
+    assert len(recorded_digests(unknown)) == 4
+
+
+def test_many_images_are_imported_in_linear_time(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CelebA has 5,000: none may be read, and no digests written, once per other image."""
+    unknown = toy(images=tuple(ImageEntry(f"{i}.png") for i in range(40)))
+    folder = put(tmp_path / "d", **{str(i): COLOUR for i in range(60)})
+    calls = {"read": 0, "write": 0}
+
+    def counted(name: str, function: object) -> object:
+        def call(*arguments: object) -> object:
+            calls[name] += 1
+            return function(*arguments)  # type: ignore[operator]
+
+        return call
+
+    monkeypatch.setattr(importing, "read_opaque", counted("read", importing.read_opaque))
+    monkeypatch.setattr(importing, "write_atomically", counted("write", importing.write_atomically))
+    assert len(import_files(unknown, image_files(folder)).stored) == 40
+    assert calls == {"read": 80, "write": 1}  # the twenty others were not even opened
 
 
 def test_a_root_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,6 +405,21 @@ def test_list_verify_and_import_on_the_command_line(
     assert main(["data", "import", "Toy", str(put(tmp_path / "e", x=GREY[::-1]))]) == 0
     assert main(["data", "manifest", str(folder)]) == 0
     assert f'sha256 = "{pixel_digest(GREY)}"' in capsys.readouterr().out
+
+
+def test_thousands_of_refused_files_are_a_few_lines(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = toy(images=tuple(ImageEntry(f"{i}.png", 160, 160) for i in range(30)))
+    monkeypatch.setattr("bench.cli.data.load_manifest", lambda name: faces)
+    folder = put(tmp_path / "d", **{str(i): COLOUR for i in range(30)})
+    assert main(["data", "import", "Toy", str(folder)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 11
+    assert "expected 160x160 pixels, got 24x20" in errors[0]
+    assert errors[-1] == "error: and 20 more files like these"
+    assert main(["data", "import", "Toy", str(put(tmp_path / "e", other=COLOUR))]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.slow

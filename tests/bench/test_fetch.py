@@ -12,7 +12,7 @@ import pytest
 
 from bench import fetch
 from bench.errors import BenchError
-from bench.fetch import Remote, download, refuse_offline
+from bench.fetch import Remote, Unreachable, download, refuse_offline
 
 BODY = bytes(range(256)) * 4000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -29,6 +29,9 @@ class Server:
         self.tag = '"one"'
         self.body = BODY
         self.location: str | None = None
+        self.kind = "application/octet-stream"
+        self.length: str | None = None  # instead of the true one
+        self.shift = 0  # bytes that a part begins too late
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -70,9 +73,14 @@ class Server:
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
+        status = 206 if first else 200
+        first += self.shift if first else 0
         rest = self.body[first:]
-        request.send_response(206 if first else 200)
-        request.send_header("Content-Length", str(len(rest)))
+        request.send_response(status)
+        if status == 206:
+            request.send_header("Content-Range", f"bytes {first}-{len(self.body) - 1}/{len(self.body)}")
+        request.send_header("Content-Type", self.kind)
+        request.send_header("Content-Length", self.length or str(len(rest)))
         request.send_header("ETag", self.tag)
         request.end_headers()
         if self.cut is not None:
@@ -96,7 +104,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def remote(server: Server, **known: object) -> Remote:
-    return Remote((f"{server.url}/file.bin",), **{"sha256": DIGEST, **known})  # type: ignore[arg-type]
+    return Remote((f"{server.url}/file.bin",), **{"digests": (DIGEST,), **known})  # type: ignore[arg-type]
 
 
 def leftovers(target: Path) -> list[str]:
@@ -182,6 +190,37 @@ def test_a_server_that_cannot_go_on_starts_again(server: Server, tmp_path: Path,
     assert len(server.requests) == 2
 
 
+def test_a_server_that_goes_on_somewhere_else_starts_again(server: Server, tmp_path: Path) -> None:
+    server.cut, server.shift = 300_000, 7
+    assert download(remote(server, digests=()), tmp_path / "file.bin") == DIGEST
+    assert [asked for _, asked in server.requests] == [None, "bytes=300000-", None]
+
+
+def test_a_web_page_is_not_the_file(server: Server, tmp_path: Path) -> None:
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(BenchError, match="expected a file, got a web page: a login or an error"):
+        download(remote(server, digests=()), tmp_path / "file.bin")
+    assert leftovers(tmp_path / "file.bin") == []
+
+
+@pytest.mark.parametrize("length", [None, "nonsense"])
+def test_no_more_is_taken_than_such_a_file_can_have(server: Server, tmp_path: Path, length: str | None) -> None:
+    server.length = length
+    with pytest.raises(BenchError, match="expected at most 1000 bytes, got more"):
+        download(remote(server, limit=1000), tmp_path / "file.bin")
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_nobody_answering_is_told_from_a_wrong_answer(server: Server, tmp_path: Path) -> None:
+    server.statuses = [503] * 8
+    with pytest.raises(Unreachable):
+        download(Remote((f"{server.url}/a", f"{server.url}/b")), tmp_path / "x")
+    server.statuses = [503] * 4 + [404]
+    with pytest.raises(BenchError) as error:
+        download(Remote((f"{server.url}/a", f"{server.url}/b")), tmp_path / "x")
+    assert not isinstance(error.value, Unreachable)
+
+
 def test_a_server_that_recovers(server: Server, tmp_path: Path) -> None:
     server.statuses = [500, 503, 429]
     assert download(remote(server), tmp_path / "file.bin") == DIGEST
@@ -195,7 +234,7 @@ def test_a_server_that_does_not(server: Server, tmp_path: Path) -> None:
 
 def test_the_next_mirror_is_tried(server: Server, tmp_path: Path) -> None:
     server.statuses = [404]
-    both = Remote((f"{server.url}/gone", f"{server.url}/here"), sha256=DIGEST)
+    both = Remote((f"{server.url}/gone", f"{server.url}/here"), digests=(DIGEST,))
     assert download(both, tmp_path / "file.bin") == DIGEST
     assert [path for path, _ in server.requests] == ["/gone", "/here"]
 
@@ -203,7 +242,7 @@ def test_the_next_mirror_is_tried(server: Server, tmp_path: Path) -> None:
 def test_another_file_is_refused_and_forgotten(server: Server, tmp_path: Path) -> None:
     server.body = BODY[::-1]
     target = tmp_path / "file.bin"
-    for known in ({}, {"sha256": None, "sha256_prefix": DIGEST[:8]}):
+    for known in ({}, {"digests": (DIGEST[:8], "0123")}):
         with pytest.raises(BenchError, match=rf"/file.bin: expected SHA-256 {DIGEST[:8]}.*, got "):
             download(remote(server, **known), target)
         assert not target.exists()
