@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from hcflow.atomic import write_atomically
 
@@ -63,10 +63,16 @@ def read_image(path: str | os.PathLike[str]) -> Pixels:
         raise
     except FileNotFoundError:
         raise ImageError(f"{path}: expected an image file, got no file; check the path") from None
+    except IsADirectoryError:
+        raise ImageError(f"{path}: expected an image file, got a folder; give a file inside it") from None
+    except PermissionError:
+        raise ImageError(f"{path}: expected an image file, got no permission to read it; change its mode") from None
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"{path}: expected a PNG, BMP, JPEG or WebP file, got something else; convert it to PNG"
+        ) from None
     except _DECODER_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if f"{path}" in reason:
-            reason = "not a PNG, BMP, JPEG or WebP file"
         raise ImageError(f"{path}: expected a readable image, got a damaged one ({reason}); replace it") from None
 
 
@@ -80,8 +86,9 @@ def read_opaque(path: str | os.PathLike[str]) -> Pixels:
 
 def write_png(path: str | os.PathLike[str], image: Pixels) -> None:
     """Write a uint8 (H, W), (H, W, 3) or (H, W, 4) array as PNG, atomically: the file is whole or not there."""
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        raise ValueError(f"expected a uint8 (H, W) or (H, W, C) array, got {image.dtype} {image.shape}")
+    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))
+    if image.dtype != np.uint8 or not shaped or image.size == 0:
+        raise ValueError(f"expected a uint8 (H, W), (H, W, 3) or (H, W, 4) array, got {image.dtype} {image.shape}")
     data = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(data, format="PNG")
     write_atomically(Path(path), data.getvalue())
@@ -119,10 +126,11 @@ def _to_array(path: Path, image: Image.Image) -> Pixels:
     if image.mode == "1":
         image = image.convert("L")
     if image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        if (rgba[:, :, 3] < 255).any():
-            return rgba
-        image = image.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+        rgba = image.convert("RGBA")
+        pixels = np.array(rgba)
+        if (pixels[:, :, 3] < 255).any():
+            return pixels
+        image = image.convert("L") if image.mode in ("L", "LA") else rgba.convert("RGB")
     elif image.mode == "P":
         image = image.convert("RGB")
     if image.mode not in ("L", "RGB"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeVar, overload
+from typing import Literal, NamedTuple, TypeVar, get_args, overload
 
 import numpy as np
 import torch
@@ -65,9 +65,13 @@ def imresize(
         padding: "symmetric" is today's MATLAB, "replicate" the older one (they differ in the outer 2 LR pixels).
 
     Raises:
-        ValueError: neither or both of scale and size, an empty image or output, an unsupported dtype.
+        ValueError: neither or both of scale and size, an empty image or output, an unsupported shape, dtype or padding.
     """
+    if padding not in get_args(Padding):
+        raise ValueError(f"expected a known padding, got {padding!r}; choose from {', '.join(get_args(Padding))}")
     if isinstance(image, torch.Tensor):
+        if image.ndim < 2:
+            raise ValueError(f"expected a tensor (..., H, W), got shape {tuple(image.shape)}")
         return _resize_tensor(image, *_plan(image.shape[-2:], scale, size), padding)
     if image.ndim not in (2, 3):
         raise ValueError(f"expected an array (H, W) or (H, W, C), got shape {image.shape}")
@@ -84,6 +88,8 @@ def mod_crop(image: torch.Tensor, scale: int) -> torch.Tensor: ...
 
 def mod_crop(image: NDArray[Pixel] | torch.Tensor, scale: int) -> NDArray[Pixel] | torch.Tensor:
     """Cut the bottom and right of an image so that both sides divide by `scale` (numpy HWC or torch CHW)."""
+    if scale < 1:
+        raise ValueError(f"expected a scale of at least 1, got {scale}")
     tensor = isinstance(image, torch.Tensor)
     height, width = image.shape[-2:] if tensor else image.shape[:2]
     if min(height, width) < scale:
@@ -152,13 +158,14 @@ def _resize_tensor(planes: torch.Tensor, size: Size, scales: tuple[float, float]
         return (values + (0.5 + _TIE)).floor().clamp(0, 255) if planes.dtype == torch.uint8 else values
 
     values = planes.to(work)
-    for axis in _order(scales):
-        parts = []
-        matrices = _matrices(values.shape[axis], size[axis], scales[axis], padding, work, values.device)
-        for first, last, matrix in matrices:
-            part = values.narrow(axis, first, last - first)
-            parts.append(matrix @ part if axis == -2 else part @ matrix.T)
-        values = rounded(torch.cat(parts, dim=axis))
+    with torch.autocast(values.device.type, enabled=False):  # it would multiply in half precision
+        for axis in _order(scales):
+            parts = []
+            matrices = _matrices(values.shape[axis], size[axis], scales[axis], padding, work, values.device)
+            for first, last, matrix in matrices:
+                part = values.narrow(axis, first, last - first)
+                parts.append(matrix @ part if axis == -2 else part @ matrix.T)
+            values = rounded(torch.cat(parts, dim=axis))
     return values.to(planes.dtype)
 
 
@@ -179,10 +186,11 @@ def _matrices(
     length: int, outputs: int, scale: float, padding: Padding, dtype: torch.dtype, device: torch.device
 ) -> list[tuple[int, int, torch.Tensor]]:
     """`_blocks` on a device, so that training does not copy them there at every step."""
-    return [
-        (first, last, torch.tensor(weights, dtype=dtype, device=device))
-        for first, last, weights in _blocks(length, outputs, scale, padding, 1)
-    ]
+    with torch.inference_mode(False):  # made in inference mode, they could not serve a training step later
+        return [
+            (first, last, torch.tensor(weights, dtype=dtype, device=device))
+            for first, last, weights in _blocks(length, outputs, scale, padding, 1)
+        ]
 
 
 @lru_cache(maxsize=256)
