@@ -56,7 +56,7 @@ def test_the_seam_of_decoding_in_tiles_is_invisible():
     lr = torch.cat((lr, lr.flip(3), lr), 3)[:, :, :48]  # no edge where a tile begins
     decoder = fold(net)
     whole = decode_in_tiles(decoder, lr, 1.0, seeded())
-    parts = decode_in_tiles(decoder, lr, 1.0, seeded(), max_pixels=9000)  # cores of 32 pixels
+    parts = decode_in_tiles(decoder, lr, 1.0, seeded(), max_pixels=16 * 9000)  # cores of 32 pixels
     assert not torch.equal(whole, parts)
     difference = float((whole - parts).abs().max())
     print(f"seam: {difference:.1e}")
