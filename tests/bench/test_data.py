@@ -253,12 +253,12 @@ def test_both_forms_of_bsd_import_to_the_same_set(root: Path, tmp_path: Path) ->
     entry = ImageEntry("101085.png", 48, 32, sha256=pixel_digest(LARGE[:32, :48]), alias="img_001")
     cropped = toy(images=(entry,), cropped=True)
     stored = []
-    for name, image in (("101085", LARGE), ("img_001_SRF_4_HR", LARGE[:32, :48])):
+    for name, image in (("101085", LARGE), ("img_001_SRF_4_HR", LARGE[:32, :48]), ("renamed", LARGE)):
         result = import_files(cropped, image_files(put(tmp_path / name, **{name: image})))
         assert result.stored == ["101085"]
         stored.append((root / "Toy/HR/101085.png").read_bytes())
         (root / "Toy/HR/101085.png").unlink()
-    assert stored[0] == stored[1]
+    assert stored[0] == stored[1] == stored[2]
 
 
 def test_without_digests_names_decide_and_pixels_are_recorded(root: Path, tmp_path: Path) -> None:
