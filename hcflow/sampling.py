@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hcflow.checks import checking
 from hcflow.errors import InputError
 
 __all__ = ["Draws", "check_image"]
@@ -31,7 +32,7 @@ def check_image(x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | 
             f"expected {name} with height and width divisible by {multiple}, got {got[2]}x{got[3]}; "
             "crop it, or pad it and crop what is decoded"
         )
-    if not torch.compiler.is_compiling() and not bool(torch.isfinite(x).all()):
+    if checking() and not bool(torch.isfinite(x).all()):
         raise InputError(f"expected {name} with finite values, got NaN or infinity; check what produced it")
 
 
@@ -63,12 +64,14 @@ class Draws:
         """Unfold the draws: (N * samples, ...) -> (N, samples, ...)."""
         return x if self.samples is None else x.unflatten(0, (-1, self.samples))
 
-    def _temperatures(self, temperature: float | Sequence[float], lr: Tensor) -> Tensor:
+    def _temperatures(self, temperature: float | Sequence[float], lr: Tensor) -> Tensor | float:
         each = [temperature] * self.count if isinstance(temperature, float | int) else list(temperature)
         if len(each) != self.count:
             raise InputError(f"expected one temperature or {self.count}, one per draw, got {len(each)}")
         if not all(0 <= tau < float("inf") for tau in each):
             raise InputError(f"expected temperatures >= 0, got {temperature}")
+        if len(set(each)) == 1:
+            return each[0]
         return torch.tensor(each, dtype=lr.dtype, device=lr.device).repeat(len(lr))[:, None, None, None]
 
     def _draw(

@@ -20,10 +20,6 @@ def shift_and_raw(output: Tensor) -> tuple[Tensor, Tensor]:
     return output[:, 0::2], output[:, 1::2]
 
 
-def _with_context(z1: Tensor, context: Tensor | None) -> Tensor:
-    return z1 if context is None else torch.cat((z1, context), 1)
-
-
 class AffineCoupling(Transform):
     """z2 -> (z2 + shift) exp(log s), with shift and log s a function of z1 and the context.
 
@@ -38,14 +34,14 @@ class AffineCoupling(Transform):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move z2 of x (N, C, H, W)."""
         z1, z2 = x[:, : self.conditioning], x[:, self.conditioning :]
-        shift, raw = shift_and_raw(self.subnet(_with_context(z1, context)))
+        shift, raw = shift_and_raw(self.subnet(z1, context).to(z1.dtype))
         log_s = bounded_log_scale(raw)
         return torch.cat((z1, (z2 + shift) * log_s.exp()), 1), sum_per_image(log_s)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z2 -> z2 exp(-log s) - shift."""
         z1, z2 = y[:, : self.conditioning], y[:, self.conditioning :]
-        shift, raw = shift_and_raw(self.subnet(_with_context(z1, context)))
+        shift, raw = shift_and_raw(self.subnet(z1, context).to(z1.dtype))
         log_s = bounded_log_scale(raw)
         return torch.cat((z1, z2 * (-log_s).exp() - shift), 1), -sum_per_image(log_s)
 
@@ -64,9 +60,9 @@ class AdditiveCoupling(Transform):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift z1 of x (N, C, H, W)."""
         z1, z2 = x[:, : self.shifted], x[:, self.shifted :]
-        return torch.cat((z1 + self.subnet(_with_context(z2, context)), z2), 1), x.new_zeros(len(x))
+        return torch.cat((z1 + self.subnet(z2, context).to(z1.dtype), z2), 1), x.new_zeros(len(x))
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift z1 back."""
         z1, z2 = y[:, : self.shifted], y[:, self.shifted :]
-        return torch.cat((z1 - self.subnet(_with_context(z2, context)), z2), 1), y.new_zeros(len(y))
+        return torch.cat((z1 - self.subnet(z2, context).to(z1.dtype), z2), 1), y.new_zeros(len(y))

@@ -37,8 +37,11 @@ class ConditionalGaussian(Transform):
 
     def parameters_of(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma, (N, C, H, W) each, or (1, C, 1, 1) without context."""
-        mean, raw = shift_and_raw(self.constant if context is None else self.conv(context))
+        mean, raw = shift_and_raw(self._output(context))
         return mean, bounded_log_scale(raw) if self.bounded else raw
+
+    def _output(self, context: Tensor | None) -> Tensor:
+        return self.constant if context is None else self.conv(context.to(self.conv.weight.dtype))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Standardise x (N, C, H, W)."""

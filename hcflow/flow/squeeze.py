@@ -39,15 +39,15 @@ class HaarSqueeze(Transform):
         """Squeeze x; H and W are even."""
         n, c, h, w = x.shape
         blocks = F.pixel_unshuffle(x, 2).view(n, c, 4, h // 2, w // 2)  # (n, c, pixel, h/2, w/2)
-        y = torch.einsum("bp,ncphw->nbchw", _bands(x), blocks) / 4
-        return y.reshape(n, 4 * c, h // 2, w // 2), self._log_det(x)
+        bands = torch.stack(_butterfly(*blocks.unbind(2)), 1) / 4  # (n, band, c, h/2, w/2)
+        return bands.flatten(1, 2), self._log_det(x)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Rebuild the pixels from the bands."""
         n, c, h, w = y.shape
         bands = y.reshape(n, 4, c // 4, h, w)  # (n, band, c/4, h, w)
-        blocks = torch.einsum("bp,nbchw->ncphw", _bands(y), bands).reshape(n, c, h, w)
-        x = F.pixel_shuffle(blocks, 2)
+        blocks = torch.stack(_butterfly(*bands.unbind(1)), 2)  # (n, c/4, pixel, h, w)
+        x = F.pixel_shuffle(blocks.flatten(1, 2), 2)
         return x, -self._log_det(x)
 
     @staticmethod
@@ -55,5 +55,7 @@ class HaarSqueeze(Transform):
         return x.new_full((len(x),), -2 * math.log(4) * (x[0].numel() // 4))
 
 
-def _bands(x: Tensor) -> Tensor:
-    return torch.tensor(HAAR_BANDS, dtype=x.dtype, device=x.device)
+def _butterfly(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """B applied to (a, b, c, d); B is symmetric, so B^T is the same."""
+    left, right, left_difference, right_difference = a + b, c + d, a - b, c - d
+    return left + right, left_difference + right_difference, left - right, left_difference - right_difference

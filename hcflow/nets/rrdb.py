@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hcflow.config import ConditionerConfig
-from hcflow.nets.subnets import DenseBlock
+from hcflow.nets.subnets import DenseBlock, Subnet
 
 __all__ = ["RRDB", "Conditioner"]
 
@@ -22,11 +22,11 @@ class RRDB(nn.Module):
         """Map (N, features, H, W) to the same shape."""
         y = x
         for block in self.blocks:
-            y = y + 0.2 * block(y)
-        return x + 0.2 * y
+            y = torch.add(y, block(y), alpha=0.2)
+        return torch.add(x, y, alpha=0.2)
 
 
-class Conditioner(nn.Module):
+class Conditioner(Subnet):
     """phi_l of eq. 5: first = conv(input), u1 = trunk0(first), u2 = conv(trunk1(u1)) + first.
 
     c_l = [u1, u2], or u2 alone for rescaling.
@@ -41,8 +41,8 @@ class Conditioner(nn.Module):
         self.trunk1 = nn.Sequential(*(RRDB(features, config.growth) for _ in range(blocks1)))
         self.last = nn.Conv2d(features, features, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map the input of level l (N, in, H, W) to c_l (N, config.channels, H, W)."""
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Map the input of level l (N, in, H, W) to c_l (N, config.channels, H, W); there is no context."""
         first = self.first(x)
         u1 = self.trunk0(first)
         u2 = self.last(self.trunk1(u1)) + first

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hcflow.flow.actnorm import ActNorm
 
-__all__ = ["FCN", "DenseBlock", "ZeroConv", "scaled_xavier_"]
+__all__ = ["FCN", "DenseBlock", "Subnet", "ZeroConv", "scaled_xavier_", "set_subnet_precision"]
 
 
 def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
@@ -18,6 +18,37 @@ def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
         conv.weight.mul_(scale)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+class Subnet(nn.Module):
+    """A network inside the flow, which may compute in less precision than the flow around it.
+
+    Subclasses define `compute`. The result may come in the lower precision; whoever adds it to the flow
+    casts it, so that flow arithmetic and log-determinants keep theirs.
+    """
+
+    precision: torch.dtype | None = None
+    """Of the convolutions; None: that of the input. `set_subnet_precision` sets it."""
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map x (N, in, H, W), and the context of a conditional coupling, to (N, out, H, W)."""
+        if self.precision is None:
+            return self.compute(x, context)
+        with torch.autocast(x.device.type, self.precision):
+            return self.compute(x, context)
+
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """`forward` in whatever precision is set."""
+        raise NotImplementedError
+
+
+def set_subnet_precision(model: nn.Module, precision: torch.dtype | None) -> None:
+    """Let every outermost subnet of a model compute in `precision`; None: as the flow does."""
+    for child in model.children():
+        if isinstance(child, Subnet):
+            child.precision = precision
+        else:
+            set_subnet_precision(child, precision)
 
 
 class ZeroConv(nn.Conv2d):
@@ -30,12 +61,17 @@ class ZeroConv(nn.Conv2d):
         nn.init.zeros_(torch.as_tensor(self.bias))
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H, W)."""
-        return super().forward(input) * (3 * self.logs).exp()
+        """Map (N, in, H, W) to (N, out, H, W); the factor goes into the weights, which are smaller than the output."""
+        scale = (3 * self.logs).exp()
+        assert self.bias is not None
+        return F.conv2d(input, self.weight * scale[:, None], self.bias * scale.flatten(), padding=1)
 
 
-class FCN(nn.Module):
-    """conv3x3, ActNorm, ReLU, conv1x1, ActNorm, ReLU, zero conv: the subnet of the SR couplings."""
+class FCN(Subnet):
+    """conv3x3, ActNorm, ReLU, conv1x1, ActNorm, ReLU, zero conv: the subnet of the SR couplings.
+
+    The first convolution sees x and the context side by side.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, hidden: int) -> None:
         super().__init__()
@@ -47,14 +83,32 @@ class FCN(nn.Module):
         for conv in (self.conv1, self.conv2):
             nn.init.normal_(conv.weight, std=0.05)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H, W)."""
-        x = F.relu(self.actnorm1(self.conv1(x))[0])
-        x = F.relu(self.actnorm2(self.conv2(x))[0])
-        return self.conv3(x)
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Map x and the context to (N, out, H, W)."""
+        parts = [x] if context is None else [x, context]
+        h = F.relu(_normalised(self.conv1, self.actnorm1, parts), inplace=True)
+        h = F.relu(_normalised(self.conv2, self.actnorm2, [h]), inplace=True)
+        return self.conv3(h)
 
 
-class DenseBlock(nn.Module):
+def _normalised(conv: nn.Conv2d, actnorm: ActNorm, parts: list[Tensor]) -> Tensor:
+    """actnorm(conv(parts side by side)), with the ActNorm inside the convolution's weights.
+
+    Parts are convolved one by one and added, because a concatenation would be kept for the backward pass: the
+    context, which all steps of a level share, is then kept once.
+    """
+    if actnorm.awaits_data():
+        return actnorm(conv(torch.cat(parts, 1)))[0]
+    scale = actnorm.logs.exp()
+    weights = (conv.weight * scale.view(-1, 1, 1, 1)).split([part.shape[1] for part in parts], 1)
+    padding = conv.kernel_size[0] // 2
+    out = F.conv2d(parts[0], weights[0], (actnorm.bias * scale).flatten(), padding=padding)
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        out = out.add_(F.conv2d(part, weight, padding=padding))
+    return out
+
+
+class DenseBlock(Subnet):
     """Five 3x3 convolutions, each seeing the input and all outputs before it; LeakyReLU 0.2 after four.
 
     The subnet of the rescaling couplings, and the body of a residual dense block (ESRGAN, section 3.1).
@@ -67,9 +121,27 @@ class DenseBlock(nn.Module):
         for i, conv in enumerate(self.convs):
             scaled_xavier_(conv, 0.0 if zero and i == 4 else 0.1)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H, W)."""
-        features = [x]
-        for conv in self.convs[:4]:
-            features.append(F.leaky_relu(conv(torch.cat(features, 1)), 0.2))
-        return self.convs[4](torch.cat(features, 1))
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Map (N, in, H, W) to (N, out, H, W).
+
+        Every feature is convolved once for all convolutions that see it, and `pending` collects, side by side, what
+        those still to come have got. That is what convolving concatenated features gives, but no concatenation is
+        kept for the backward pass, which leaves a third of the memory.
+        """
+        feature = x if context is None else torch.cat((x, context), 1)
+        weights: list[Tensor] = [conv.weight for conv in self.convs]  # type: ignore[misc]
+        bias = torch.cat([conv.bias for conv in self.convs])  # type: ignore[misc]
+        pending = F.conv2d(feature, _share(weights, 0, feature), bias, padding=1)
+        seen = feature.shape[1]
+        while len(weights) > 1:
+            growth = weights.pop(0).shape[0]
+            own, pending = pending.split([growth, pending.shape[1] - growth], 1)
+            feature = F.leaky_relu(own, 0.2)
+            pending = F.conv2d(feature, _share(weights, seen, feature), padding=1).add_(pending)
+            seen += growth
+        return pending
+
+
+def _share(weights: list[Tensor], start: int, feature: Tensor) -> Tensor:
+    """The part of the weights that a feature meets, whose channels begin at `start`, for all of the convolutions."""
+    return torch.cat([weight[:, start : start + feature.shape[1]] for weight in weights])
