@@ -12,12 +12,14 @@ from hcflow.errors import InputError
 __all__ = ["Draws", "check_image"]
 
 
-def check_image(x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | None = None) -> None:
+def check_image(
+    x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | None = None, finite: bool = True
+) -> None:
     """Check a batch of images (N, 3, H, W).
 
     Raises:
         InputError: not float, not 4-D with 3 channels, empty, sides not divisible by `multiple`, not of
-            `shape` where one is given, or with values that are not finite.
+            `shape` where one is given, or, where `finite` is asked for, with values that are not.
     """
     got = tuple(x.shape)
     if shape is not None and got != tuple(shape):
@@ -31,7 +33,7 @@ def check_image(x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | 
             f"expected {name} with height and width divisible by {multiple}, got {got[2]}x{got[3]}; "
             "crop it, or pad it and crop what is decoded"
         )
-    if not torch.compiler.is_compiling() and not bool(torch.isfinite(x).all()):
+    if finite and not torch.compiler.is_compiling() and not bool(torch.isfinite(x).all()):
         raise InputError(f"expected {name} with finite values, got NaN or infinity; check what produced it")
 
 
