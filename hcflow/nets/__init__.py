@@ -1,1 +1,1 @@
-"""Networks inside the flow that need no inverse: the conditioner and the subnets of couplings."""
+"""Networks that need no inverse: the conditioner, the subnets of couplings, and those that only train others."""

@@ -42,6 +42,30 @@ def weights(description):
     return state
 
 
+def ruled_weights(description, kept):
+    """State dict of a network of baselines/ by its own rule: `gain`, `kept` keys as given, float32.
+
+    The first values that the description stores prove that the weights are the right ones.
+    """
+    rng = np.random.Generator(np.random.PCG64(description["seed"]))
+    state = {}
+    for key, shape in description["shapes"].items():
+        if key in description["kept"]:
+            state[key] = kept[key]
+            continue
+        x = rng.standard_normal(shape)
+        if key.endswith((".bias", ".logs")) or len(shape) < 2 or ".actnorm." in key:
+            x = 0.05 * x
+        elif len(shape) == 2 and shape[0] == shape[1]:
+            x = np.linalg.qr(x)[0]
+        else:
+            x = x * description["gain"] / np.sqrt(np.prod(shape[1:]))
+        state[key] = torch.from_numpy(x.astype(np.float32))
+    for key, first in description["weight_probe_first4"].items():
+        assert state[key].flatten()[:4].tolist() == first, key
+    return state
+
+
 def smooth_image(side=256):
     """A photograph-like image (1, 3, side, side): shading, edges and texture, 8 bit."""
     y, x = np.mgrid[0:side, 0:side] / side
