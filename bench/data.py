@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import Literal
 
 from bench.errors import BenchError
 from bench.manifest import ImageEntry, Manifest
+from hcflow.files import user_cache
 from hcflow.images.io import SUFFIXES, ImageError, Pixels, read_opaque, to_rgb
 
 _SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
@@ -49,17 +49,6 @@ def require_data_root() -> None:
     """Refuse a $HCFLOW_DATA that is no folder, which would look like a data set that is missing."""
     if os.environ.get("HCFLOW_DATA") and not data_root().is_dir():
         raise BenchError(f"HCFLOW_DATA: expected a folder of data sets, got {data_root()}; create or unset it")
-
-
-def user_cache() -> Path:
-    """Where this system keeps an application's cache."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "hcflow-bench"
 
 
 def hr_folder(manifest: Manifest) -> Path:

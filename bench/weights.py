@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bench.data import user_cache
 from bench.errors import BenchError, StorageError
 from bench.fetch import Remote, Watcher, download, refuse_offline
 from bench.store import make_folder, write_atomically
 from bench.typed import from_table, unknown
+from hcflow.files import user_cache
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 from hcflow.errors import ConfigError
+from hcflow.structured import build
 
 __all__ = ["CASES", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
 
@@ -107,39 +108,7 @@ class Config:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"expected a JSON object, got text that is not JSON ({error})") from None
-        return _build(cls, data, "config")
-
-
-def _build(cls: type[Any], data: object, where: str) -> Any:  # noqa: ANN401 - an instance of cls
-    if not isinstance(data, dict):
-        raise ConfigError(f"{where}: expected an object, got {type(data).__name__}")
-    hints = get_type_hints(cls)
-    for key in data:
-        if key not in hints:
-            raise ConfigError(f"{where}: unknown key {key!r}; choose from {', '.join(hints)}")
-    return cls(**{key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
-
-
-def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - annotations are objects
-    """Check one JSON value against the annotation of its field."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, where)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(f"{where}: got {value!r}; choose from {', '.join(get_args(hint))}")
-        return value
-    if get_origin(hint) is tuple:
-        args = get_args(hint)
-        if not isinstance(value, list) or len(value) != len(args):
-            raise ConfigError(f"{where}: expected a list of {len(args)} integers, got {value!r}")
-        return tuple(_value(arg, item, where) for arg, item in zip(args, value, strict=True))
-    kinds = get_args(hint) or (hint,)
-    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not any(type(value) is kind for kind in kinds):
-        names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise ConfigError(f"{where}: expected {names}, got {value!r}")
-    return value
+        return build(cls, data, "config")
 
 
 _SR_X4 = Config()

@@ -1,8 +1,10 @@
-"""Files of tensors, read without running code."""
+"""Files of tensors, read without running code; and where files that can be made again are kept."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from hcflow.errors import CheckpointError
 
-__all__ = ["is_safetensors", "read_pickle"]
+__all__ = ["is_safetensors", "read_pickle", "user_cache"]
 
 
 def is_safetensors(file: Path) -> bool:
@@ -42,3 +44,14 @@ def read_pickle(file: Path) -> dict[str, Tensor]:
             kind = type(value).__name__
             raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
     return state
+
+
+def user_cache() -> Path:
+    """Where this system keeps an application's cache."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "hcflow-bench"

@@ -1,0 +1,276 @@
+"""The paper's recipes as data: a network and the stages that train it; budgets that scale them down."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from hcflow.config import CASES, PRESETS, ConditionerConfig, Config
+from hcflow.errors import ConfigError
+from hcflow.structured import build
+
+__all__ = ["BUDGETS", "RECIPES", "Budget", "Losses", "Recipe", "Stage", "recipe"]
+
+Budget = Literal["smoke", "hour", "paper"]
+BUDGETS: tuple[Budget, ...] = ("smoke", "hour", "paper")
+"""smoke: seconds on a CPU, to see that everything works; hour: Stage.hour iterations; paper: the full schedule."""
+
+_SMOKE = {"iterations": 12, "batch": 2, "patch": 32}
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Weights of the losses; 0 leaves one out."""
+
+    nll: float = 0.0
+    """Bits per pixel (eq. 6)."""
+    pixel_hr: float = 0.0
+    """L1 of the HR image: decoded at tau 0 (eq. 7), or the round trip of rescaling (eq. 9)."""
+    pixel_lr: float = 0.0
+    """Mean squared error of y_L against the bicubic LR image (eq. 9)."""
+    latent: float = 0.0
+    """Mean z^2 (eq. 9)."""
+    perceptual: float = 0.0
+    """L1 of VGG19's conv5_4 features (eq. 8)."""
+    gan: float = 0.0
+    """The generator's share of the adversarial loss (eq. 8)."""
+
+    def __post_init__(self) -> None:
+        weights = dataclasses.asdict(self)
+        for name, weight in weights.items():
+            if not weight >= 0:
+                raise ConfigError(f"losses.{name}: expected a weight >= 0, got {weight}")
+        if not any(weights.values()):
+            raise ConfigError(f"losses: expected a weight above 0 for one of {', '.join(weights)}, got none")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of the optimiser: Adam, clipping by value and then by norm, a learning rate that is halved."""
+
+    name: str
+    losses: Losses
+    iterations: int
+    learning_rate: float
+    halve_at: tuple[int, ...]
+    """Iterations at which the learning rate is halved."""
+    hour: int
+    """Iterations at the budget "hour": an estimate for one data-centre GPU."""
+    batch: int = 16
+    patch: int = 160
+    """Side of the HR crops."""
+    augment: Literal["flip", "flip and rotate"] = "flip"
+    update: Literal["alternating", "joint"] = "alternating"
+    """One optimiser step per group of losses (nll, then pixel, then perceptual and GAN), or one on their sum."""
+    temperature: float = 0.9
+    """Of the images that perceptual and GAN losses see."""
+    discriminator_learning_rate: float = 5e-5
+    discriminator_alone: int = 0
+    """First iterations, in which only the discriminator learns."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip_value: float = 5.0
+    clip_norm: float = 100.0
+
+    def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in ("iterations", "hour", "batch", "patch")}
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"stage {self.name}: expected {name} >= 1, got {value}")
+        for name in ("learning_rate", "discriminator_learning_rate", "clip_value", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"stage {self.name}: expected {name} > 0, got {getattr(self, name)}")
+        if not 0 <= self.discriminator_alone <= self.iterations:
+            raise ConfigError(
+                f"stage {self.name}: expected 0 <= discriminator_alone <= iterations, got {self.discriminator_alone}"
+            )
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Of the step that begins after `iteration` steps."""
+        return self.learning_rate * 0.5 ** sum(iteration >= milestone for milestone in self.halve_at)
+
+    def discriminator_learning_rate_at(self, iteration: int) -> float:
+        """Halved where the other one is."""
+        return self.discriminator_learning_rate * self.learning_rate_at(iteration) / self.learning_rate
+
+    def shortened(self, iterations: int) -> Stage:
+        """The same schedule in fewer or more iterations: everything keeps its relative place."""
+
+        def place(iteration: int) -> int:
+            return round(iteration * iterations / self.iterations)
+
+        return replace(
+            self,
+            iterations=iterations,
+            halve_at=tuple(place(milestone) for milestone in self.halve_at),
+            discriminator_alone=place(self.discriminator_alone),
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its stages, each starting from the weights that the one before left."""
+
+    name: str
+    network: Config
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ConfigError(f"recipe {self.name}: expected at least one stage, got none")
+        for stage in self.stages:
+            self._check(stage)
+
+    def at(self, budget: Budget) -> Recipe:
+        """The recipe scaled down to a budget."""
+        if budget == "paper":
+            return self
+        return replace(self, stages=tuple(_at(stage, budget) for stage in self.stages))
+
+    def with_settings(self, settings: Iterable[str]) -> Recipe:
+        """Change fields of the last stage: KEY=VALUE, values in JSON; `losses.nll=1` reaches into the losses.
+
+        `iterations` keeps the relative places of the halvings; setting `halve_at` too overrides them.
+
+        Raises:
+            ConfigError: not KEY=VALUE, an unknown key (the message lists the choices) or a wrong value.
+        """
+        *before, last = self.stages
+        changes: dict[str, object] = {}
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals:
+                raise ConfigError(f"expected KEY=VALUE such as patch=96, got {setting!r}")
+            changes[key.strip()] = _literal(text)
+        if isinstance(changes.get("iterations"), int):
+            last = last.shortened(max(1, int(str(changes["iterations"]))))
+        data = json.loads(json.dumps(dataclasses.asdict(last)))
+        for key, value in changes.items():
+            group, dot, inner = key.partition(".")
+            if dot and group == "losses":
+                data["losses"][inner] = value
+            else:
+                data[key] = value
+        return replace(self, stages=(*before, build(Stage, data, f"recipe {self.name}")))
+
+    def last_stage_only(self) -> Recipe:
+        """For runs that start from given weights."""
+        return replace(self, stages=self.stages[-1:])
+
+    def to_json(self) -> str:
+        """Serialise with sorted keys, to tell whether two runs are the same."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    def _check(self, stage: Stage) -> None:
+        where = f"recipe {self.name}, stage {stage.name}"
+        rescaling = self.network.q is None
+        only = ("pixel_lr", "latent") if not rescaling else ("nll", "perceptual", "gan")
+        wrong = [name for name in only if getattr(stage.losses, name)]
+        if wrong:
+            task = "rescaling" if rescaling else "super-resolution"
+            raise ConfigError(f"{where}: expected losses of {task}, got {', '.join(wrong)}")
+        multiple = 32 if stage.losses.gan else self.network.scale
+        if stage.patch % multiple:
+            raise ConfigError(f"{where}: expected a patch divisible by {multiple}, got {stage.patch}")
+
+
+def recipe(name: str) -> Recipe:
+    """A recipe by name, or from a TOML file (keys `name`, `preset` or `network`, `stages`).
+
+    Raises:
+        ConfigError: no such name or file; the message lists the choices; or a key or value in the file is wrong.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    if not name.endswith(".toml"):
+        raise ConfigError(f"unknown recipe {name!r}; choose from {', '.join(RECIPES)}, or give a .toml file")
+    try:
+        data = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{name}: expected a recipe file, got {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}: expected TOML, got something else ({error})") from None
+    return build(_File, data, name).recipe(Path(name).stem)
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a recipe file holds."""
+
+    stages: tuple[Stage, ...]
+    preset: str | None = None
+    network: Config = field(default_factory=Config)
+    name: str | None = None
+
+    def recipe(self, stem: str) -> Recipe:
+        known = PRESETS | CASES
+        if self.preset is not None and self.preset not in known:
+            raise ConfigError(f"{stem}: unknown preset {self.preset!r}; choose from {', '.join(known)}")
+        return Recipe(self.name or stem, known[self.preset] if self.preset else self.network, self.stages)
+
+
+def _at(stage: Stage, budget: Budget) -> Stage:
+    if budget == "hour":
+        return stage.shortened(stage.hour)
+    patch = 64 if stage.losses.gan else _SMOKE["patch"]
+    return replace(stage.shortened(_SMOKE["iterations"]), batch=_SMOKE["batch"], patch=patch)
+
+
+def _literal(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.strip()
+
+
+_NLL_X4 = Stage("nll", Losses(nll=1.0), 300_000, 2.5e-4, (150_000, 225_000, 270_000, 285_000), hour=20_000)
+_NLL_X8 = Stage(
+    "nll", Losses(nll=1.0), 350_000, 2.5e-4, (200_000, 250_000, 280_000, 310_000, 340_000), hour=18_000
+)  # fmt: skip
+_PLUS = Stage("+", Losses(nll=2e-3, pixel_hr=1.0), 50_000, 5e-5, (20_000, 40_000), hour=8_000)
+_PLUSPLUS = Stage(
+    "++",
+    Losses(nll=2e-3, pixel_hr=1.0, perceptual=5e-2, gan=5e-1),
+    50_000,
+    1.25e-5,
+    (20_000, 40_000),
+    hour=5_000,
+    discriminator_alone=1_500,
+)
+_RESCALING = Stage(
+    "rescaling",
+    Losses(pixel_hr=1.0, pixel_lr=0.05, latent=1e-5),
+    500_000,
+    2.5e-4,
+    (100_000, 200_000, 300_000, 400_000, 450_000),
+    hour=30_000,
+    augment="flip and rotate",
+)
+
+_SMALL_RESCALING = replace(
+    PRESETS["rescale_x4"],
+    K=4,
+    P=2,
+    width=16,
+    conditional_width=32,
+    conditioner=ConditionerConfig(features=32, growth=8, blocks=(1, 1), output="last"),
+)
+
+
+def _chains() -> Iterable[Recipe]:
+    for name, nll, tau in (("sr_x4", _NLL_X4, 0.9), ("sr_x8", _NLL_X8, 0.8)):
+        yield Recipe(name, PRESETS[name], (nll,))
+        yield Recipe(f"{name}+", PRESETS[name], (nll, _PLUS))
+        yield Recipe(f"{name}++", PRESETS[name], (nll, replace(_PLUSPLUS, temperature=tau)))
+    yield Recipe("rescale_x4", PRESETS["rescale_x4"], (_RESCALING,))
+    yield Recipe("rescale_x4_small", _SMALL_RESCALING, (_RESCALING,))
+    for name, network in CASES.items():
+        yield Recipe(name, network, (_NLL_X4,))
+
+
+RECIPES: dict[str, Recipe] = {one.name: one for one in _chains()}
+"""HCFlow, HCFlow+ and HCFlow++ for x4 and x8, rescaling (and a small network for CPUs), Table 1's cases."""

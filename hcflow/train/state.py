@@ -1,0 +1,151 @@
+"""Where a run stands: one safetensors file per save, of which the last few are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hcflow.atomic import replacing
+from hcflow.errors import CheckpointError, HCFlowError
+from hcflow.structured import build
+
+__all__ = ["OutOfSpaceError", "Position", "Saved", "States"]
+
+_NAME = re.compile(r"step-(\d{8})\.safetensors")
+_ABOUT = "hcflow_training"
+
+
+class OutOfSpaceError(HCFlowError):
+    """A save failed; the last one is still there."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        stage: index into the recipe's stages.
+        iteration: steps done in this stage.
+        step: steps done in all stages.
+        backoffs: how often the run went back to its last save because steps kept failing.
+        best: validation score of the best weights so far.
+    """
+
+    stage: int = 0
+    iteration: int = 0
+    step: int = 0
+    backoffs: int = 0
+    best: float | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A save that was read back.
+
+    Attributes:
+        path: its file.
+        position: where the run stood.
+        tensors: weights, optimiser and discriminator state, by name.
+        recipe: `Recipe.to_json` of the run.
+        seed: of the run.
+        digest: of the training images.
+        run: what the observers need to go on (such as a run id).
+    """
+
+    path: Path
+    position: Position
+    tensors: dict[str, Tensor]
+    recipe: str
+    seed: int
+    digest: str
+    run: dict[str, str]
+
+
+class States:
+    """The saves of one run, in its folder `state`."""
+
+    def __init__(self, folder: Path, keep: int = 3) -> None:
+        self.folder = folder / "state"
+        self.keep = keep
+
+    def save(self, position: Position, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
+        """Write a save, then remove all but the newest `keep`.
+
+        Raises:
+            OutOfSpaceError: the disk is full or the folder cannot be written; earlier saves are as they were.
+        """
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        text = json.dumps({"position": asdict(position), **about, "sha256": _digest(plain)})
+        path = self.folder / f"step-{position.step:08d}.safetensors"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as part:
+                save_file(plain, part, {_ABOUT: text})
+        except (OSError, safetensors.SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            last = self.paths()[-1:]
+            kept = f"{last[0]} is kept" if last else "nothing had been saved before"
+            raise OutOfSpaceError(
+                f"{path}: expected space for {sum(value.nbytes for value in plain.values()) >> 20} MiB, got {reason}; "
+                f"{kept}: make room, then run the same command again"
+            ) from None
+        for old in self.paths()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def paths(self) -> list[Path]:
+        """The saves, oldest first."""
+        return sorted(path for path in self.folder.glob("step-*.safetensors") if _NAME.fullmatch(path.name))
+
+    def latest(self, warn: Callable[[str], None]) -> Saved | None:
+        """The newest save that is whole, or None where there is none; `warn` is told of every damaged one.
+
+        Raises:
+            CheckpointError: there are saves, but all are damaged.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                return _read(path)
+            except CheckpointError as error:
+                warn(f"{error}; going back to the save before it")
+        if paths:
+            raise CheckpointError(f"{self.folder}: expected a save to go on from, got only damaged ones; delete them")
+        return None
+
+
+def _read(path: Path) -> Saved:
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as stream:
+            about = json.loads((stream.metadata() or {}).get(_ABOUT, "null"))
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
+    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise CheckpointError(f"{path}: expected a complete save, got a damaged one ({error})") from None
+    if not isinstance(about, dict) or about.get("sha256") != _digest(tensors):
+        raise CheckpointError(f"{path}: expected the tensors that were saved, got others")
+    position = build(Position, about["position"], str(path))
+    run = {str(key): str(value) for key, value in about.get("run", {}).items()}
+    return Saved(path, position, tensors, about["recipe"], int(about["seed"]), about["digest"], run)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name}\0{tuple(tensors[name].shape)}\0".encode())
+        digest.update(tensors[name].flatten().view(_bytes(tensors[name])).numpy().data)
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> Any:  # noqa: ANN401 - a torch.dtype
+    import torch
+
+    return tensor.dtype if tensor.dtype == torch.bool else torch.uint8

@@ -1,0 +1,106 @@
+"""One step of the optimiser, with everything decided on the device: the CPU never waits for a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+__all__ = ["Meter", "Updater"]
+
+
+class Updater:
+    """Adam with clipping by value, then by norm; a step whose gradient or loss is not finite changes nothing.
+
+    The fused kernel takes the flag that says so from the device, as it does for mixed-precision loss scaling.
+    """
+
+    def __init__(self, network: nn.Module, betas: tuple[float, float], clip_value: float, clip_norm: float) -> None:
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.adam = torch.optim.Adam(self.parameters, betas=betas, fused=True)
+        self.clip_value, self.clip_norm = clip_value, clip_norm
+
+    def step(self, loss: Tensor, learning_rate: float) -> tuple[Tensor, Tensor]:
+        """Use the gradients and clear them.
+
+        Args:
+            loss: that they belong to, on this process.
+            learning_rate: of this step.
+
+        Returns:
+            the gradient norm after the clip by value and before the clip by norm; 1 where the step was skipped,
+            else 0. Both stay on the device.
+        """
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        loss = loss.detach().clone()
+        if dist.is_available() and dist.is_initialized():  # all processes must agree to skip
+            dist.all_reduce(loss)
+        finite = torch.isfinite(nn.utils.get_total_norm(gradients)) & torch.isfinite(loss)  # clipping hides infinity
+        nn.utils.clip_grad_value_(self.parameters, self.clip_value)
+        norm = nn.utils.get_total_norm(gradients)
+        skipped = 1.0 - finite.to(norm.dtype)
+        nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
+        for group in self.adam.param_groups:
+            group["lr"] = learning_rate
+        self.adam.found_inf = skipped  # type: ignore[attr-defined]
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        return norm, skipped
+
+    def state(self) -> dict[str, Tensor]:
+        """Adam's moments and step counts, by index of the parameter."""
+        return {
+            f"{index}.{name}": value
+            for index, slot in self.adam.state_dict()["state"].items()
+            for name, value in slot.items()
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.items():
+            index, _, name = key.partition(".")
+            if value.ndim:  # in the memory layout of the parameter, which the fused kernel relies on
+                value = torch.empty_like(self.parameters[int(index)]).copy_(value)
+            slots.setdefault(int(index), {})[name] = value
+        whole = self.adam.state_dict()
+        self.adam.load_state_dict({"state": slots, "param_groups": whole["param_groups"]})
+
+
+class Meter:
+    """Sums of losses, norms and skipped steps since the last look, kept on the device until somebody looks."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
+        self._run: Tensor | None = None
+
+    def add(self, values: Mapping[str, Tensor], skipped: Iterable[Tensor]) -> None:
+        """Add one iteration: its values (left out of the means where it was skipped) and the flags of its updates."""
+        bad = torch.stack(list(skipped)).amax()
+        good = 1.0 - bad
+        for name, value in values.items():
+            counted = torch.where(good > 0, value.detach().float(), torch.zeros_like(good))
+            self._sums[name] = self._sums[name] + counted if name in self._sums else counted
+        self._sums["_good"] = self._sums.get("_good", torch.zeros_like(good)) + good
+        self._run = (bad if self._run is None else self._run + bad) * bad
+        self._steps += 1
+
+    def read(self) -> tuple[dict[str, float], int, int]:
+        """Look (the only wait for the device), and start over.
+
+        Returns:
+            means over the steps that counted; how many were skipped; how many in a row up to now.
+        """
+        if self._run is None:
+            return {}, 0, 0
+        names = list(self._sums)
+        numbers = torch.stack([*self._sums.values(), self._run]).tolist()
+        sums = dict(zip(names, numbers, strict=False))
+        good = sums.pop("_good")
+        means = {name: value / good for name, value in sums.items()} if good else {}
+        skipped, run = round(self._steps - good), round(numbers[-1])
+        self._sums, self._steps = {}, 0
+        return means, skipped, run
