@@ -138,7 +138,7 @@ def _draws(decoder: Decoder, image: Pixels, args: argparse.Namespace, samples: i
     """Decode one image file's pixels; each image starts from the same seed."""
     import torch
 
-    from hcflow.cli.pixels import alpha_of, to_pixels, to_tensor
+    from hcflow.images.tensors import alpha_of, to_pixels, to_tensor
     from hcflow.tiling import decode_in_tiles
 
     tau = decoder.config.temperature if args.temperature is None else args.temperature
@@ -163,8 +163,8 @@ def _check_crop(source: Path, image: Pixels, crop: tuple[int, int], scale: int) 
 def _downscale(args: argparse.Namespace) -> int:
     import torch
 
-    from hcflow.cli.pixels import alpha_of, to_pixels, to_tensor
     from hcflow.images.io import read_image, write_png
+    from hcflow.images.tensors import alpha_of, to_pixels, to_tensor
     from hcflow.tiling import downscale_in_tiles
 
     plan = jobs(args.input, args.output)

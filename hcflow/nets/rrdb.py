@@ -11,15 +11,15 @@ from hcflow.nets.subnets import DenseBlock, Subnet
 __all__ = ["RRDB", "Conditioner"]
 
 
-class RRDB(nn.Module):
+class RRDB(Subnet):
     """Three dense blocks x + 0.2 dense(x) in a row, and 0.2 of all that added to the input."""
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(DenseBlock(features, features, growth, zero=False) for _ in range(3))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, features, H, W) to the same shape."""
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Map (N, features, H, W) to the same shape; there is no context."""
         y = x
         for block in self.blocks:
             y = torch.add(y, block(y), alpha=0.2)
@@ -31,6 +31,8 @@ class Conditioner(Subnet):
 
     c_l = [u1, u2], or u2 alone for rescaling.
     """
+
+    by_parts = True
 
     def __init__(self, in_channels: int, config: ConditionerConfig) -> None:
         super().__init__()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hcflow.flow.actnorm import ActNorm
 
-__all__ = ["FCN", "DenseBlock", "Subnet", "ZeroConv", "scaled_xavier_", "set_subnet_precision"]
+__all__ = ["FCN", "DenseBlock", "Subnet", "ZeroConv", "scaled_xavier_", "set_recomputation", "set_subnet_precision"]
 
 
 def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
@@ -29,9 +30,18 @@ class Subnet(nn.Module):
 
     precision: torch.dtype | None = None
     """Of the convolutions; None: that of the input. `set_subnet_precision` sets it."""
+    recompute = False
+    """Whether the backward pass computes it again instead of keeping what is inside."""
+    by_parts = False
+    """Whether its parts, not the whole, are what is worth recomputing."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Map x (N, in, H, W), and the context of a conditional coupling, to (N, out, H, W)."""
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._in_precision, x, context, use_reentrant=False)
+        return self._in_precision(x, context)
+
+    def _in_precision(self, x: Tensor, context: Tensor | None) -> Tensor:
         if self.precision is None:
             return self.compute(x, context)
         with torch.autocast(x.device.type, self.precision):
@@ -49,6 +59,15 @@ def set_subnet_precision(model: nn.Module, precision: torch.dtype | None) -> Non
             child.precision = precision
         else:
             set_subnet_precision(child, precision)
+
+
+def set_recomputation(model: nn.Module, recompute: bool) -> None:
+    """Let the subnets of couplings, and each RRDB of the conditioners, keep their input alone for the backward pass."""
+    for child in model.children():
+        if isinstance(child, Subnet) and not child.by_parts:
+            child.recompute = recompute
+        else:
+            set_recomputation(child, recompute)
 
 
 class ZeroConv(nn.Conv2d):

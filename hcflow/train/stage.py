@@ -1,0 +1,195 @@
+"""One iteration of a stage: groups of losses, each with a step of the optimiser; then the discriminator's step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hcflow.checks import unchecked
+from hcflow.errors import CheckpointError
+from hcflow.flow.invconv import solve_together
+from hcflow.model import HCFlow
+from hcflow.nets.discriminator import Discriminator
+from hcflow.nets.perceptual import VGG19Features
+from hcflow.nets.subnets import set_recomputation, set_subnet_precision
+from hcflow.train.data import Batch
+from hcflow.train.noise import Noise
+from hcflow.train.objectives import DiscriminatorLoss, objectives_of
+from hcflow.train.processes import Processes
+from hcflow.train.recipe import Stage
+from hcflow.train.update import Updater
+
+__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique"]
+
+Precision = Literal["fp32", "tf32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
+
+
+@dataclass(frozen=True)
+class Technique:
+    """How the numbers are computed; they stay the same up to rounding.
+
+    Attributes:
+        precision: fp32; tf32: convolutions on a GPU's tensor cores; bf16: conditioners and subnets in bfloat16, flow
+            arithmetic, log-determinants and losses in float32.
+        recompute: keep less for the backward pass and compute it again.
+        compile: let torch.compile fuse the networks.
+        accumulate: parts that a batch is cut into, one after the other.
+    """
+
+    precision: Precision = "fp32"
+    recompute: bool = False
+    compile: bool = False
+    accumulate: int = 1
+
+
+class _Groups(nn.Module):
+    """The objectives of a stage behind one `forward`, which is what DistributedDataParallel wraps."""
+
+    def __init__(self, objectives: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.objectives = nn.ModuleDict(objectives)
+
+    def forward(self, names: tuple[str, ...], hr: Tensor, lr: Tensor, noise: Noise) -> dict[str, Tensor]:
+        """The losses of some groups."""
+        return {key: value for name in names for key, value in self.objectives[name](hr, lr, noise).items()}
+
+
+class StageTrainer:
+    """The optimiser state of one stage, and what one iteration does with it."""
+
+    def __init__(
+        self,
+        model: HCFlow,
+        stage: Stage,
+        technique: Technique,
+        processes: Processes,
+        features: VGG19Features | None = None,
+    ) -> None:
+        self.model, self.stage, self.technique, self.processes = model, stage, technique, processes
+        self.discriminator: Discriminator | None = None
+        if stage.losses.gan:
+            self.discriminator = Discriminator(stage.patch).to(processes.device).train()
+        if stage.losses.perceptual and features is None:
+            raise CheckpointError(
+                "expected VGG19's weights for the perceptual loss, got none; give them with --vgg19 FILE"
+            )
+        judges = (features, self.discriminator)
+        objectives = objectives_of(model, stage.losses, stage.temperature, *judges)
+        names = tuple(objectives)
+        self._order = (names,) if stage.update == "joint" else tuple((name,) for name in names)
+        self._groups: nn.Module = _Groups(objectives)
+        self._adversary: nn.Module | None = None
+        clips = (stage.betas, stage.clip_value, stage.clip_norm)
+        self._updater = Updater(model, *clips)
+        self._adversary_updater: Updater | None = None
+        if self.discriminator is not None:
+            self._adversary = DiscriminatorLoss(self.discriminator, model, stage.temperature)
+            self._adversary_updater = Updater(self.discriminator, *clips)
+        self.slowdown = 1.0  # factor of the learning rates, after steps that failed
+        self._weights = {name: getattr(stage.losses, name) for name in stage.losses.__dataclass_fields__}
+        _apply(model, technique)
+        self._initialised = False
+
+    def iterate(self, batch: Batch, iteration: int) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Do one iteration.
+
+        Args:
+            batch: this process's share.
+            iteration: of the stage, from 0.
+
+        Returns:
+            losses and gradient norms by name, and a flag for each optimiser step, 1 where it was skipped; all of
+            them still on the device.
+        """
+        if not self._initialised:
+            self._prepare(batch)
+        values: dict[str, Tensor] = {}
+        skipped: list[Tensor] = []
+        if iteration >= self.stage.discriminator_alone or self._adversary is None:
+            rate = self.slowdown * self.stage.learning_rate_at(iteration)
+            for names in self._order:
+                losses = self._backward(self._groups, names, batch)
+                norm, skip = self._updater.step(self._total(losses), rate)
+                key = "gradient_norm" if len(self._order) == 1 else f"gradient_norm_{names[0]}"
+                values |= losses | {key: norm}
+                skipped.append(skip)
+        if self._adversary is not None and self._adversary_updater is not None:
+            losses = self._backward(self._adversary, None, batch)
+            rate = self.slowdown * self.stage.discriminator_learning_rate_at(iteration)
+            _, skip = self._adversary_updater.step(losses["discriminator"], rate)
+            values |= losses
+            skipped.append(skip)
+        return values, skipped
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next iteration depends on, but the model itself."""
+        tensors = {f"adam.{key}": value for key, value in self._updater.state().items()}
+        if self.discriminator is not None and self._adversary_updater is not None:
+            tensors |= {f"discriminator.{key}": value for key, value in self.discriminator.state_dict().items()}
+            tensors |= {f"adversary.{key}": value for key, value in self._adversary_updater.state().items()}
+        return tensors
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+        self._updater.load_state(_below("adam.", tensors))
+        if self.discriminator is not None and self._adversary_updater is not None:
+            self.discriminator.load_state_dict(_below("discriminator.", tensors))
+            self._adversary_updater.load_state(_below("adversary.", tensors))
+
+    def _prepare(self, batch: Batch) -> None:
+        """Initialise new ActNorms from the whole first batch, in full precision; then join the other processes."""
+        set_subnet_precision(self.model, None)
+        hr, lr, noise = self._on_device(batch)
+        with torch.no_grad(), unchecked():
+            self.model.encode(self.model.dequantise(hr, noise.uniform(hr.shape[1:])), lr)
+        _apply(self.model, self.technique)
+        if self.processes.world > 1:
+            self._groups = DistributedDataParallel(self._groups)
+            if self._adversary is not None:
+                self._adversary = DistributedDataParallel(self._adversary)
+        self._initialised = True
+
+    def _backward(self, objective: nn.Module, names: tuple[str, ...] | None, batch: Batch) -> dict[str, Tensor]:
+        """Gradients of the mean over the batch's parts; returns the mean losses."""
+        parts = batch.split(self.technique.accumulate)
+        sums: dict[str, Tensor] = {}
+        for number, part in enumerate(parts, 1):
+            hr, lr, noise = self._on_device(part)
+            last = number == len(parts)
+            parallel = isinstance(objective, DistributedDataParallel)
+            with objective.no_sync() if parallel and not last else nullcontext():  # type: ignore[operator]
+                with unchecked(), solve_together(self.model):
+                    losses = objective(hr, lr, noise) if names is None else objective(names, hr, lr, noise)
+                (self._total(losses) / len(parts)).backward()
+            for name, value in losses.items():
+                share = value.detach() / len(parts)
+                sums[name] = sums[name] + share if name in sums else share
+        return sums
+
+    def _total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([self._weights.get(name, 1.0) * value for name, value in losses.items()]).sum()
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor, Noise]:
+        device = self.processes.device
+        hr, lr = (
+            side.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
+            for side in (batch.hr, batch.lr)
+        )
+        return hr, lr, Noise(batch.seeds, device)
+
+
+def _apply(model: HCFlow, technique: Technique) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = technique.precision == "tf32"
+    set_subnet_precision(model, torch.bfloat16 if technique.precision == "bf16" else None)
+    set_recomputation(model, technique.recompute)
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,112 @@
+"""What a run is judged by: whole images that it does not train on, restored and scored; and pictures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hcflow.images.io import Pixels, read_opaque, to_rgb
+from hcflow.images.matlab_resize import imresize, mod_crop
+from hcflow.images.tensors import to_pixels, to_tensor
+from hcflow.model import HCFlow
+from hcflow.tiling import decode_in_tiles, downscale_in_tiles
+from hcflow.train.noise import seed_of
+from hcflow.train.observers import Plugin
+
+__all__ = ["Validation", "ValidationResult"]
+
+_GRID_IMAGES, _GRID_SIDE = 4, 128  # rows of the picture, and the HR side of its crops
+_PROBE = 64  # side of the crop that the inverse is checked on
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Mean scores over the images, and pictures."""
+
+    scores: dict[str, float]
+    grids: dict[str, Pixels]
+
+    @property
+    def best_by(self) -> float | None:
+        """What chooses the best weights: PSNR (Y) without spread, or as the method is used (rescaling)."""
+        return next((value for name, value in self.scores.items() if name.startswith("psnr_y_")), None)
+
+
+class Validation:
+    """Scores of a fixed list of images.
+
+    Super-resolution restores the bicubic LR image, rescaling the 8-bit LR image that it makes itself; at
+    temperature 0 and at the one of the published results.
+    """
+
+    def __init__(self, files: Sequence[Path], plugin: Plugin | None) -> None:
+        self._images = [to_rgb(read_opaque(file)) for file in files]
+        self._plugin = plugin
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @torch.no_grad()
+    def __call__(self, model: HCFlow) -> ValidationResult:
+        """Judge a model, which is left as it was."""
+        training = model.training
+        model.eval()
+        try:
+            rows = [self._image(model, mod_crop(image, model.config.scale), i) for i, image in enumerate(self._images)]
+        finally:
+            model.train(training)
+        names = rows[0][0].keys() if rows else ()
+        scores = {name: float(np.mean([row[0][name] for row in rows])) for name in names}
+        return ValidationResult(scores, {"samples": np.concatenate([row[1] for row in rows[:_GRID_IMAGES]])})
+
+    def _image(self, model: HCFlow, hr: Pixels, index: int) -> tuple[dict[str, float], Pixels]:
+        """Scores of one image, and its row HR | LR | tau 0 | tau."""
+        device = next(model.parameters()).device
+        scale, tau = model.config.scale, model.config.temperature
+        given = np.asarray(imresize(hr, 1 / scale), dtype=np.uint8)
+        x = to_tensor(hr).to(device)
+        own = to_pixels(downscale_in_tiles(model, self._noised(model, x))[0]) if model.config.lr_in_latent else None
+        lr = own if own is not None and model.config.q is None else given
+        scores = self._inverse(model, x)
+        pictures = [hr, lr.repeat(scale, 0).repeat(scale, 1)]
+        for temperature in (tau, 0.0) if model.config.q is None else (0.0, tau):
+            generator = torch.Generator(device).manual_seed(seed_of("validation", index))
+            draw = decode_in_tiles(model, to_tensor(lr).to(device), temperature, generator)[0]
+            pictures.append(to_pixels(draw))
+            if self._plugin:
+                named = self._plugin.score(pictures[-1], hr, scale)
+                scores |= {f"{name}_tau{temperature:g}": value for name, value in named.items()}
+        if self._plugin and own is not None:
+            scores["lr_psnr"] = self._plugin.lr_psnr(own, given)
+        return scores, _row(pictures)
+
+    def _inverse(self, model: HCFlow, x: torch.Tensor) -> dict[str, float]:
+        """Largest error of decoding what was encoded, on a crop; the log-determinant there, per pixel."""
+        side = min(_PROBE, *x.shape[-2:]) // model.config.scale * model.config.scale
+        crop = x[..., :side, :side]
+        given = torch.nn.functional.avg_pool2d(crop, model.config.scale)
+        encoded = model.encode(crop, given)
+        back = model.decode(given if encoded.lr is None else encoded.lr, 1.0, latents=encoded.latents)
+        log_det = float(encoded.log_det) / (side * side)
+        return {"inverse_error": float((back - crop).abs().max()), "log_det_per_pixel": log_det}
+
+    @staticmethod
+    def _noised(model: HCFlow, x: torch.Tensor) -> torch.Tensor:
+        """With dequantisation noise, as LR-PSNR is defined for super-resolution."""
+        return model.dequantise(x, generator=torch.Generator(x.device).manual_seed(0))
+
+
+def _row(pictures: Sequence[Pixels]) -> Pixels:
+    """Centre crops of one size, side by side, on white where an image is smaller."""
+    cells = []
+    for picture in pictures:
+        top, left = (max(0, (length - _GRID_SIDE) // 2) for length in picture.shape[:2])
+        crop = picture[top : top + _GRID_SIDE, left : left + _GRID_SIDE]
+        cell = np.full((_GRID_SIDE, _GRID_SIDE, 3), 255, dtype=np.uint8)
+        cell[: crop.shape[0], : crop.shape[1]] = crop
+        cells.append(cell)
+    return np.concatenate(cells, axis=1)
