@@ -1,4 +1,4 @@
-"""python -m hcflow: look at checkpoints, super-resolve, downscale and restore images."""
+"""python -m hcflow: look at checkpoints, super-resolve, downscale and restore images, import training images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hcflow.cli import checkpoints, images
+from hcflow.cli import checkpoints, images, importing
 from hcflow.cli.entry import run_command
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
@@ -16,6 +16,7 @@ _EXAMPLES = """examples:
   python -m hcflow upscale photos/ -o out/ --scale 4 --checkpoint SR_DF2K_X4_HCFlow++.pth --samples 5
   python -m hcflow downscale photos/ -o small/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth
   python -m hcflow restore small/ -o back/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth
+  python -m hcflow import-pklv4 DF2K-tr.pklv4 -o train/
 
 python -m hcflow COMMAND --help says more about each."""
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (checkpoints, images):
+    for module in (checkpoints, images, importing):
         module.add_parsers(commands)
     return run_command(parser, argv, (HCFlowError, ImageError, OSError), "finished files are complete")
 
