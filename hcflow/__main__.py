@@ -1,4 +1,4 @@
-"""python -m hcflow: look at checkpoints, super-resolve, downscale and restore images, import training images."""
+"""python -m hcflow: train, look at checkpoints, super-resolve, downscale and restore images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hcflow.cli import checkpoints, images, importing
+from hcflow.cli import checkpoints, images, importing, train
 from hcflow.cli.entry import run_command
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
 
 _EXAMPLES = """examples:
+  python -m hcflow train --recipe rescale_x4 --budget smoke
   python -m hcflow info SR_DF2K_X4_HCFlow++.pth
   python -m hcflow upscale photos/ -o out/ --scale 4 --checkpoint SR_DF2K_X4_HCFlow++.pth --samples 5
   python -m hcflow downscale photos/ -o small/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (checkpoints, images, importing):
+    for module in (train, checkpoints, images, importing):
         module.add_parsers(commands)
     return run_command(parser, argv, (HCFlowError, ImageError, OSError), "finished files are complete")
 

@@ -14,7 +14,16 @@ from hcflow.nets.perceptual import VGG19Features
 from hcflow.train.noise import Noise
 from hcflow.train.recipe import Losses
 
-__all__ = ["Adversarial", "DiscriminatorLoss", "Likelihood", "Objective", "Pixel", "Rescaling", "objectives_of"]
+__all__ = [
+    "Adversarial",
+    "DiscriminatorLoss",
+    "Likelihood",
+    "Objective",
+    "Pixel",
+    "Rescaling",
+    "dequantised",
+    "objectives_of",
+]
 
 Named = dict[str, Tensor]
 
@@ -42,8 +51,7 @@ class Likelihood(nn.Module):
 
     def forward(self, hr: Tensor, lr: Tensor, noise: Noise) -> Named:
         """Encode the dequantised image."""
-        x = self.model.dequantise(hr, noise.uniform(hr.shape[1:]))
-        log_p = self.model.log_prob(self.model.encode(x, lr), lr)
+        log_p = self.model.log_prob(self.model.encode(dequantised(self.model, hr, noise), lr), lr)
         return {"nll": bits_per_pixel(log_p, hr.shape[-2] * hr.shape[-1]).mean()}
 
 
@@ -147,6 +155,11 @@ def objectives_of(
         judges = (features if losses.perceptual else None, discriminator if losses.gan else None)
         groups["adversarial"] = Adversarial(model, temperature, *judges)
     return groups
+
+
+def dequantised(model: HCFlow, hr: Tensor, noise: Noise) -> Tensor:
+    """x = hr + U(0, 1)/q for super-resolution, hr itself for rescaling."""
+    return hr if model.config.q is None else model.dequantise(hr, noise.uniform(hr.shape[1:]))
 
 
 def _decode(model: HCFlow, lr: Tensor, temperature: float, noise: Noise) -> Tensor:

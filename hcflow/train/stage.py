@@ -20,7 +20,7 @@ from hcflow.nets.perceptual import VGG19Features
 from hcflow.nets.subnets import set_recomputation, set_subnet_precision
 from hcflow.train.data import Batch
 from hcflow.train.noise import Noise
-from hcflow.train.objectives import DiscriminatorLoss, objectives_of
+from hcflow.train.objectives import DiscriminatorLoss, dequantised, objectives_of
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
@@ -148,7 +148,7 @@ class StageTrainer:
         set_subnet_precision(self.model, None)
         hr, lr, noise = self._on_device(batch)
         with torch.no_grad(), unchecked():
-            self.model.encode(self.model.dequantise(hr, noise.uniform(hr.shape[1:])), lr)
+            self.model.encode(dequantised(self.model, hr, noise), lr)
         _apply(self.model, self.technique)
         if self.processes.world > 1:
             self._groups = DistributedDataParallel(self._groups)

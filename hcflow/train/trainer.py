@@ -163,7 +163,7 @@ class Trainer:
             last = iteration == stage.iterations
             if _due(self.intervals.log, iteration) or last:
                 seconds = time.monotonic() - started
-                if self._look(stage, trainer, iteration, stage.batch * counted / seconds):
+                if self._look(stage, trainer, iteration, counted / seconds):
                     return "trouble"
                 started, counted = time.monotonic(), 0
                 if self.processes.world > 1 and self.processes.any(self._stop):
@@ -180,13 +180,14 @@ class Trainer:
                 return self._stopped()
         return "done"
 
-    def _look(self, stage: Stage, trainer: StageTrainer, iteration: int, images_per_second: float) -> bool:
+    def _look(self, stage: Stage, trainer: StageTrainer, iteration: int, steps_per_second: float) -> bool:
         """Read and log the numbers since the last look; returns whether steps keep failing."""
         means, skipped, run = self._meter.read()
         values = {
             **means,
             "learning_rate": trainer.slowdown * stage.learning_rate_at(iteration - 1),
-            "images_per_second": images_per_second,
+            "steps_per_second": steps_per_second,
+            "images_per_second": steps_per_second * stage.batch,
             "skipped_steps": float(skipped),
         }
         if self.processes.device.type == "cuda":

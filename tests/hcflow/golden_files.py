@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hcflow.checkpoint import from_official
 from hcflow.flow.actnorm import ActNorm
 from hcflow.nets.rrdb import Conditioner
 from hcflow.nets.subnets import DenseBlock, ZeroConv
@@ -106,3 +107,16 @@ def trained_scale(model, hr=None):
     for hook in hooks:
         hook.remove()
     return model.eval()
+
+
+def untrained(name):
+    """The golden weights with every ActNorm at zero and not initialised, in training mode."""
+    description, arrays = read(name)
+    model = from_official(weights(description)).train()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, ActNorm):
+                module.bias.zero_()
+                module.logs.zero_()
+                module.initialised.fill_(False)
+    return model, {key: torch.from_numpy(value) for key, value in arrays.items()}

@@ -4,28 +4,14 @@ import math
 
 import pytest
 import torch
-from golden_files import read, weights
+from golden_files import untrained
 
-from hcflow.checkpoint import from_official
 from hcflow.errors import HCFlowError
 from hcflow.flow.actnorm import ActNorm
 from hcflow.model import bits_per_pixel, quantise
 from hcflow.official import key_map
 
 CLIP_VALUE = 5
-
-
-def untrained(name):
-    """The golden weights with every ActNorm at zero and not initialised, in training mode."""
-    description, arrays = read(name)
-    model = from_official(weights(description)).train()
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, ActNorm):
-                module.bias.zero_()
-                module.logs.zero_()
-                module.initialised.fill_(False)
-    return model, {key: torch.from_numpy(value) for key, value in arrays.items()}
 
 
 def gradient_norm(model):

@@ -1,0 +1,125 @@
+"""python -m hcflow train."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hcflow.cli.entry import subparser
+from hcflow.cli.watching import TerminalWatcher
+from hcflow.errors import InputError
+from hcflow.train.recipe import BUDGETS, RECIPES, recipe
+
+if TYPE_CHECKING:
+    from hcflow.train.observers import Plugin
+
+__all__ = ["add_parsers"]
+
+_DESCRIPTION = """\
+Train a network by one of the paper's recipes, or by your own. The run lives in a folder: saves, weights, log and sample
+pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last save; the same command goes on from it.
+
+Recipes: {recipes}; or a TOML file with `preset` (or `network`) and `stages`.
+Budgets: smoke, a dozen steps on tiny crops, to see that everything works; hour, what one data-centre GPU does in about
+an hour (rescale_x4_small: two CPU cores in half an hour); paper, the full schedule."""
+
+_EXAMPLES = """\
+examples:
+  python -m hcflow train --recipe rescale_x4 --budget smoke
+  python -m hcflow train --recipe rescale_x4_small --budget hour --data data/T91 data/BSDS400 --validate data/Set5
+  python -m hcflow train --recipe sr_x4 --budget paper --data data/DF2K --validate data/DIV2K --precision bf16
+  python -m hcflow train --recipe sr_x4++ --budget paper --data data/DF2K --vgg19 vgg19-dcbb9e9d.pth \\
+      --init runs/sr_x4-paper/weights/best.safetensors
+  python -m hcflow train --recipe sr_x4 --budget hour --data data/DF2K --set patch=128 --set losses.nll=1
+  torchrun --nproc-per-node 8 -m hcflow train --recipe sr_x8 --budget paper --data faces/
+
+A recipe with several stages (sr_x4+, sr_x4++, sr_x8+, sr_x8++) trains them one after the other; with --init, only the
+last. Data sets are folders of images (or with a folder HR in them), or names that an installed plug-in knows, such as
+Sample."""
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `train`."""
+    description = _DESCRIPTION.format(recipes=", ".join(RECIPES))
+    parser = subparser(commands, "train", "Train a network.", _EXAMPLES, description)
+    parser.add_argument("--recipe", required=True, metavar="NAME", help="what to train, see above")
+    parser.add_argument("--budget", choices=BUDGETS, default="paper", help="how long (default: paper)")
+    parser.add_argument("--data", nargs="+", default=[], metavar="DIR", help="training images (smoke: Sample)")
+    parser.add_argument("--validate", nargs="+", default=[], metavar="DIR", help="images to score now and then")
+    parser.add_argument("--validate-images", type=int, default=10, metavar="N", help="first N of them (default: 10)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/RECIPE-BUDGET)")
+    parser.add_argument("--restart", action="store_true", help="delete what an earlier run left there")
+    parser.add_argument("--init", type=Path, metavar="FILE", help="start the last stage from these weights")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the last stage")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, crops and noise (default: 0)")
+    parser.add_argument("--vgg19", type=Path, metavar="FILE", help="torchvision's vgg19-dcbb9e9d.pth, for ++")
+    _add_technique(parser)
+    _add_intervals(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_technique(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("speed and memory (the result stays the same up to rounding)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    group.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of the networks")
+    group.add_argument("--recompute", action="store_true", help="less memory: compute parts again going backwards")
+    group.add_argument("--compile", action="store_true", help="torch.compile the networks")
+    group.add_argument("--accumulate", type=int, default=1, metavar="N", help="cut each batch into N parts")
+    group.add_argument("--cache", type=Path, metavar="DIR", help="where decoded images are kept")
+
+
+def _add_intervals(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("every so many steps (0: never)")
+    group.add_argument("--log-every", type=int, default=50, metavar="N", help="numbers (default: 50)")
+    group.add_argument("--save-every", type=int, default=1000, metavar="N", help="saves (default: 1000)")
+    group.add_argument("--validate-every", type=int, default=1000, metavar="N", help="validation (default: 1000)")
+    group.add_argument("--keep", type=int, default=3, metavar="N", help="saves to keep (default: 3)")
+
+
+def _train(args: argparse.Namespace) -> int:
+    from hcflow.train.observers import load_plugin
+    from hcflow.train.session import Settings, files_of, train
+    from hcflow.train.stage import Technique
+    from hcflow.train.trainer import Intervals
+
+    for name in ("validate_images", "accumulate", "keep"):
+        if getattr(args, name) < 1:
+            raise InputError(f"expected --{name.replace('_', '-')} >= 1, got {getattr(args, name)}")
+    chosen = recipe(args.recipe).at(args.budget)
+    if args.init:
+        chosen = chosen.last_stage_only()
+    name = f"{Path(args.recipe).stem}-{args.budget}"
+    plugin = load_plugin()
+    settings = Settings(
+        name,
+        chosen.with_settings(args.set),
+        args.out or Path("runs") / name,
+        files_of(args.data or _default_data(args, plugin), plugin),
+        files_of(args.validate, plugin)[: args.validate_images],
+        Technique(args.precision, args.recompute, args.compile, args.accumulate),
+        Intervals(args.log_every, args.save_every, args.validate_every),
+        args.device,
+        args.seed,
+        args.init,
+        args.vgg19,
+        args.cache,
+        args.keep,
+        args.restart,
+    )
+    with TerminalWatcher(silent=os.environ.get("RANK", "0") != "0") as watcher:
+        ending = train(settings, watcher, plugin)
+    if ending == "stopped":
+        print(f"stopped and saved in {settings.folder}; the same command goes on from there", file=sys.stderr)
+        return 130
+    print(f"{settings.folder / 'weights' / 'last.safetensors'}")
+    return 0
+
+
+def _default_data(args: argparse.Namespace, plugin: Plugin | None) -> list[str]:
+    """Sample for a smoke test where a plug-in brings it; anything longer deserves to be told."""
+    if args.budget == "smoke" and plugin is not None:
+        return ["Sample"]
+    raise InputError("expected training images, got none; give folders with --data DIR")

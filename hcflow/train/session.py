@@ -1,0 +1,209 @@
+"""From settings to a run: opens what a trainer needs, on every process that takes part."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hcflow.checkpoint import load
+from hcflow.config import preset_name
+from hcflow.errors import CheckpointError, InputError
+from hcflow.model import HCFlow
+from hcflow.nets.perceptual import load_vgg19
+from hcflow.train.cache import ImageCache, image_files, open_cache
+from hcflow.train.data import Batch, Patches, prefetched
+from hcflow.train.observers import Ending, JsonLog, Logs, Plugin, RunInfo
+from hcflow.train.processes import Processes, joined
+from hcflow.train.recipe import Recipe, Stage
+from hcflow.train.stage import Technique
+from hcflow.train.trainer import Intervals, Trainer, Watcher
+from hcflow.train.validation import Validation
+
+__all__ = ["SessionWatcher", "Settings", "files_of", "train"]
+
+
+class SessionWatcher(Watcher, Protocol):
+    """Also sees the images being decoded."""
+
+    def decoding(self, done: int, total: int) -> None:
+        """Images decoded into the cache so far."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run.
+
+    Attributes:
+        name: of the run, for logs.
+        recipe: what to train, already at its budget.
+        folder: of the run's files.
+        data: training images.
+        validation: images to score; may be empty.
+        technique: how the numbers are computed.
+        intervals: when things are logged, saved, scored.
+        device: see `joined`.
+        seed: of weights, crops and noise.
+        initial: weights to start from, or None for new ones.
+        vgg19: torchvision's file, for the perceptual loss.
+        cache: where decoded images are kept; None: in the user's cache.
+        keep: saves to keep.
+        restart: whether to delete what an earlier run left in the folder.
+    """
+
+    name: str
+    recipe: Recipe
+    folder: Path
+    data: tuple[Path, ...]
+    validation: tuple[Path, ...] = ()
+    technique: Technique = field(default_factory=Technique)
+    intervals: Intervals = field(default_factory=Intervals)
+    device: str = "auto"
+    seed: int = 0
+    initial: Path | None = None
+    vgg19: Path | None = None
+    cache: Path | None = None
+    keep: int = 3
+    restart: bool = False
+
+
+def files_of(names: Iterable[str], plugin: Plugin | None) -> tuple[Path, ...]:
+    """The images of folders, or of data sets that the plug-in knows by name.
+
+    Raises:
+        InputError: a folder that does not exist or holds no images, or a data set that is not at hand.
+    """
+    files: list[Path] = []
+    for name in names:
+        try:
+            known = None if Path(name).is_dir() or plugin is None else plugin.images(name)
+        except ValueError as error:  # the plug-in's own kind of bad input
+            raise InputError(str(error)) from None
+        files += image_files(Path(name)) if known is None else known
+    return tuple(files)
+
+
+def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) -> Ending:
+    """Train, or go on training, until the recipe ends or somebody asks to stop.
+
+    Raises:
+        HCFlowError: bad input, saves of another run, no space, or training that diverges.
+    """
+    technique, stages = settings.technique, settings.recipe.stages
+    if any(stage.batch % technique.accumulate for stage in stages):
+        raise InputError(f"expected --accumulate to divide the batch of {stages[-1].batch}, got {technique.accumulate}")
+    with joined(settings.device) as processes:
+        if settings.restart and processes.first:
+            _clear(settings.folder)
+        cache = _open_cache(settings, processes, watcher)
+        watcher.say(_describe(settings, cache, processes))
+        for stage in stages:
+            _say_what_is_left_out(cache, stage, watcher)
+
+        def batches(stage: Stage, seed: int, start: int, stop: int) -> Iterable[Batch]:
+            share = (processes.rank, processes.world)
+            patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
+            return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
+
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        logs = Logs(_logs(settings.folder, plugin) if processes.first else [])
+        trainer = Trainer(
+            settings.recipe,
+            batches,
+            settings.folder,
+            processes=processes,
+            technique=technique,
+            intervals=settings.intervals,
+            seed=settings.seed,
+            digest=cache.digest,
+            initial=_initial(settings),
+            features=load_vgg19(settings.vgg19, processes.device) if settings.vgg19 else None,
+            validation=Validation(settings.validation, plugin) if settings.validation else None,
+            logs=logs,
+            watcher=watcher,
+            keep=settings.keep,
+        )
+        saved = trainer.resume()
+        if saved is not None:
+            watcher.say(f"going on from {saved.path}")
+        logs.start(_run_info(settings, cache, processes, saved.run if saved else {}))
+        ending: Ending = "failed"
+        try:
+            ending = trainer.run()
+        finally:
+            logs.end(ending)
+        return ending
+
+
+def _clear(folder: Path) -> None:
+    for part in ("state", "weights", "samples"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    (folder / "log.jsonl").unlink(missing_ok=True)
+
+
+def _open_cache(settings: Settings, processes: Processes, watcher: SessionWatcher) -> ImageCache:
+    """The first process makes the cache, the others then find it."""
+    arguments = (settings.data, settings.recipe.network.scale, settings.cache)
+    cache = open_cache(*arguments, watcher.decoding) if processes.first else None
+    processes.wait()
+    return cache or open_cache(*arguments)
+
+
+def _say_what_is_left_out(cache: ImageCache, stage: Stage, watcher: Watcher) -> None:
+    small = Patches(cache, stage.patch, stage.batch, 0).too_small
+    if small:
+        watcher.say(f"leaving out {small} of {len(cache.sizes)} images, smaller than {stage.patch}x{stage.patch}")
+
+
+def _initial(settings: Settings) -> HCFlow | None:
+    if settings.initial is None:
+        return None
+    model = load(settings.initial)
+    if model.config != settings.recipe.network:
+        expected = preset_name(settings.recipe.network) or f"the network of {settings.recipe.name}"
+        got = preset_name(model.config) or f"L = {model.config.L}, K = {model.config.K}, P = {model.config.P}"
+        raise CheckpointError(f"{settings.initial}: expected weights of {expected}, got {got}; use another recipe")
+    return model
+
+
+def _logs(folder: Path, plugin: Plugin | None) -> list[JsonLog]:
+    return [JsonLog(folder), *([plugin.open_log(folder)] if plugin else [])]  # type: ignore[list-item]
+
+
+def _describe(settings: Settings, cache: ImageCache, processes: Processes) -> str:
+    shared = f" x {processes.world}" if processes.world > 1 else ""
+    steps = " + ".join(f"{stage.iterations:,}" for stage in settings.recipe.stages)
+    return (
+        f"{settings.name}: {steps} steps on {len(cache.sizes)} images, {processes.device}{shared}, "
+        f"{settings.technique.precision}, into {settings.folder}"
+    )
+
+
+def _run_info(settings: Settings, cache: ImageCache, processes: Processes, resumed: dict[str, str]) -> RunInfo:
+    stage, technique = settings.recipe.stages[-1], settings.technique
+    parameters: dict[str, str | int | float] = {
+        "recipe": settings.recipe.name,
+        "stages": ", ".join(one.name for one in settings.recipe.stages),
+        "iterations": sum(one.iterations for one in settings.recipe.stages),
+        "batch": stage.batch,
+        "patch": stage.patch,
+        "learning_rate": stage.learning_rate,
+        "update": stage.update,
+        "precision": technique.precision,
+        "recompute": str(technique.recompute),
+        "compile": str(technique.compile),
+        "accumulate": technique.accumulate,
+        "device": str(processes.device),
+        "processes": processes.world,
+        "seed": settings.seed,
+        "images": len(cache.sizes),
+        "data_sha256": cache.digest,
+        "initial": str(settings.initial or "new weights"),
+    }
+    names = "".join(
+        f"{name} {width}x{height}\n" for name, (height, width) in zip(cache.names, cache.sizes, strict=True)
+    )
+    files = {"recipe.json": settings.recipe.to_json(), "images.txt": f"sha256 {cache.digest}\n{names}"}
+    return RunInfo(settings.name, settings.folder, parameters, files, resumed)
