@@ -174,7 +174,7 @@ class Trainer:
                 if self._validate():
                     return "trouble"
                 started, counted = time.monotonic(), 0
-            if _due(self.intervals.save, iteration) and not last:
+            if _due(self.intervals.save, iteration) and not last and not self._meter.failing():
                 self._save()
             if self._stop and self.processes.world == 1:
                 return self._stopped()

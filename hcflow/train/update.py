@@ -88,13 +88,17 @@ class Meter:
         self._run = (bad if self._run is None else self._run + bad) * bad
         self._steps += 1
 
+    def failing(self) -> bool:
+        """Whether the newest iteration was skipped; waits for the device, too."""
+        return self._run is not None and bool(self._run)
+
     def read(self) -> tuple[dict[str, float], int, int]:
-        """Look (the only wait for the device), and start over.
+        """Look (which waits for the device), and start over.
 
         Returns:
             means over the steps that counted; how many were skipped; how many in a row up to now.
         """
-        if self._run is None:
+        if not self._steps or self._run is None:
             return {}, 0, 0
         names = list(self._sums)
         numbers = torch.stack([*self._sums.values(), self._run]).tolist()

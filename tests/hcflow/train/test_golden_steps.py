@@ -20,7 +20,7 @@ LOSSES = {
 
 
 class GoldenNoise:
-    """The noise of one step, from the file: as often as it is asked for (the first forward pass initialises ActNorms)."""
+    """The noise of one step, from the file, as often as it is asked for: initialising the ActNorms asks first."""
 
     def __init__(self, golden, step):
         self.golden, self.step = golden, step

@@ -1,0 +1,162 @@
+"""python -m hcflow train: what a user types, and what the files and messages are."""
+
+import json
+
+import pytest
+from tiny import SIZES
+
+import hcflow
+from hcflow.__main__ import main
+from hcflow.images.io import read_image, write_png
+
+
+class Plugin:
+    """Scores that only a test would give."""
+
+    def __init__(self, pictures):
+        self.pictures = pictures
+
+    def images(self, name):
+        if name == "Gone":
+            raise ValueError("Gone: expected a data set, got none; fetch it")
+        return sorted(self.pictures.glob("*.png")) if name == "Sample" else None
+
+    def score(self, sr, hr, scale):
+        assert sr.shape == hr.shape
+        return {"psnr_y": 100.0 - abs(sr.astype(float) - hr).mean(), "ssim_y": 0.5}
+
+    def lr_psnr(self, lr, expected):
+        assert lr.shape == expected.shape
+        return 40.0
+
+    def open_log(self, folder):
+        from hcflow.train.observers import JsonLog
+
+        (folder / "second").mkdir(exist_ok=True)
+        return JsonLog(folder / "second")
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs `train` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, plugin=None):
+        monkeypatch.setattr("hcflow.train.observers.load_plugin", lambda: plugin)
+        return main(["train", "--recipe", "rescale_x4", "--device", "cpu", *map(str, arguments)])
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    """The recipes' networks, tiny."""
+    from dataclasses import replace
+
+    from hcflow.train import recipe
+
+    tiny = {
+        name: replace(one, network=SIZES.get(name.rstrip("+"), one.network)) for name, one in recipe.RECIPES.items()
+    }
+    for name, one in tiny.items():
+        monkeypatch.setitem(recipe.RECIPES, name, one)
+
+
+def test_smoke_on_sample_writes_saves_weights_log_and_pictures(command, pictures, tmp_path, capsys):
+    plugin = Plugin(pictures)
+    assert (
+        command("--budget", "smoke", "--validate", "Sample", "--validate-images", 2, "--log-every", 4, plugin=plugin)
+        == 0
+    )
+    folder = tmp_path / "runs" / "rescale_x4-smoke"
+    out, err = capsys.readouterr()
+    assert out == "runs/rescale_x4-smoke/weights/last.safetensors\n"
+    assert "12 steps on 6 images, cpu, fp32, into runs/rescale_x4-smoke" in err
+    assert "it/s" in err
+    assert hcflow.load(folder / "weights" / "last.safetensors").config == SIZES["rescale_x4"]
+    assert hcflow.load(folder / "weights" / "best.safetensors").config == SIZES["rescale_x4"]
+    for log in (folder / "log.jsonl", folder / "second" / "log.jsonl"):
+        entries = [json.loads(line) for line in log.read_text().splitlines()]
+        assert entries[0]["event"] == "start"
+        assert entries[0]["parameters"]["precision"] == "fp32"
+        assert len(entries[0]["parameters"]["data_sha256"]) == 64
+        assert [entry["step"] for entry in entries if "pixel_hr" in entry] == [4, 8, 12]
+        scores = next(entry for entry in entries if "validation_psnr_y_tau1" in entry)
+        assert scores["validation_lr_psnr"] == 40.0
+        assert {"validation_psnr_y_tau0", "validation_ssim_y_tau1", "validation_inverse_error"} <= set(scores)
+        assert entries[-1]["event"] == "finished"
+    grid = read_image(next((folder / "samples").glob("samples-*.png")))
+    assert grid.shape == (2 * 128, 4 * 128, 3)
+
+
+def test_the_same_command_again_does_nothing_more_and_restart_begins_anew(command, pictures, tmp_path, capsys):
+    arguments = ("--budget", "smoke", "--data", pictures)
+    assert command(*arguments) == 0
+    capsys.readouterr()
+    assert command(*arguments) == 0
+    assert "going on from" in capsys.readouterr().err
+    assert command(*arguments, "--seed", 1) == 2
+    assert "expected saves of this seed" in capsys.readouterr().err
+    assert command(*arguments, "--seed", 1, "--restart") == 0
+
+
+def one_line_error(capsys):
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "none"), "expected a folder of images, got none, which does not exist; check --data"),
+        (("--data", "Gone"), "Gone: expected a data set, got none; fetch it"),
+        (("--set", "pathc=3"), "unknown key 'pathc'; choose from"),
+        (("--set", "patch=512"), "expected images of at least 512x512, got none among 6"),
+        (("--recipe", "sr_x5"), "unknown recipe 'sr_x5'; choose from sr_x4, sr_x4+"),
+        (("--accumulate", "3"), "expected --accumulate to divide the batch of 2, got 3"),
+        (("--accumulate", "0"), "expected --accumulate >= 1, got 0"),
+        (("--device", "cuda:99"), "expected a device of this machine, got 'cuda:99'"),
+        (("--init", "none.pth"), "expected a checkpoint file, got none.pth"),
+        (("--vgg19", "none.pth"), "expected torchvision's vgg19-dcbb9e9d.pth, got none.pth"),
+        (("--budget", "paper"), "expected training images, got none; give folders with --data DIR"),
+    ],
+)
+def test_mistakes_are_one_line(command, pictures, capsys, arguments, message):
+    assert command("--budget", "smoke", *arguments, plugin=Plugin(pictures)) == 2
+    assert message in one_line_error(capsys)
+
+
+def test_weights_of_another_preset_are_refused(command, pictures, tmp_path, capsys):
+    hcflow.save(hcflow.HCFlow(SIZES["sr_x8"]), tmp_path / "other.safetensors")
+    assert command("--budget", "smoke", "--data", pictures, "--init", "other.safetensors") == 2
+    assert "other.safetensors: expected weights of the network of rescale_x4, got L = 3" in one_line_error(capsys)
+
+
+def test_weights_of_the_preset_are_a_start_that_keeps_its_actnorms(command, pictures, tmp_path):
+    assert command("--budget", "smoke", "--data", pictures, "--out", "first") == 0
+    weights = "first/weights/last.safetensors"
+    settings = ("--set", "learning_rate=1e-12", "--out", "second")
+    assert command("--budget", "smoke", "--data", pictures, "--init", weights, *settings) == 0
+    first, second = (hcflow.load(tmp_path / name / "weights" / "last.safetensors") for name in ("first", "second"))
+    for got, expected in zip(second.parameters(), first.parameters(), strict=True):
+        assert float((got - expected).detach().abs().max()) < 1e-9
+
+
+def test_images_smaller_than_a_patch_are_left_out_with_one_line(command, pictures, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for file in pictures.glob("*.png"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    write_png(folder / "small.png", read_image(folder / "0.png")[:20])
+    assert command("--budget", "smoke", "--data", folder) == 0
+    assert "leaving out 1 of 7 images, smaller than 32x32" in capsys.readouterr().err
+
+
+def test_help_names_every_recipe_and_an_example(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    assert "sr_x4++" in text
+    assert "case5" in text
+    assert "torchrun --nproc-per-node 8 -m hcflow train" in text

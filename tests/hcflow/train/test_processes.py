@@ -1,0 +1,85 @@
+"""Several processes do what one does with the joined batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[1]
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {tools!r})
+import torch
+torch.set_num_threads(1)
+from training_tools import Recorder, tiny_recipe
+from hcflow.train.cache import image_files, open_cache
+from hcflow.train.data import Patches, prefetched
+from hcflow.train.processes import joined
+from hcflow.train.stage import Technique
+from hcflow.train.trainer import Intervals, Trainer
+cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
+with joined("cpu") as processes:
+    def batches(stage, seed, start, stop):
+        share = (processes.rank, processes.world)
+        return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share), start, stop, pin=False)
+    watcher = Recorder()
+    folder = Path({folder!r}) / f"run{{processes.world}}-{accumulate}"
+    trainer = Trainer(
+        tiny_recipe({recipe!r}, 4), batches, folder, processes=processes, technique=Technique(accumulate={accumulate}),
+        intervals=Intervals(1, 2, 0), watcher=watcher, digest=cache.digest,
+    )
+    trainer.resume()
+    assert trainer.run() == "finished"
+    weights = float(sum(p.double().abs().sum() for p in trainer.model.parameters()))
+    Path({folder!r}, f"result-{{processes.world}}-{{processes.rank}}.json").write_text(
+        json.dumps([[v for v in watcher.values], weights]))
+"""
+
+
+def launch(code, world, port):
+    """Start the processes of a run as torchrun does, and wait for them."""
+    workers = []
+    for rank in range(world):
+        environment = os.environ | {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        }  # fmt: skip
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        workers.append(subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes))
+    for worker in workers:
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(("recipe", "accumulate"), [("sr_x4+", 1), ("rescale_x4", 2)])
+def test_two_processes_have_the_losses_of_one_with_the_joined_batch(recipe, accumulate, cache, pictures, tmp_path):
+    code = WORKER.format(
+        tools=str(TOOLS), pictures=str(pictures), folder=str(tmp_path), recipe=recipe, accumulate=accumulate
+    )
+    launch(code, 1, free_port())
+    launch(code, 2, free_port())
+    one, first, second = (json.loads((tmp_path / f"result-{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    assert first[1] == second[1]  # all processes end with the same weights
+    assert first[1] == pytest.approx(one[1], rel=1e-6)
+    assert len(first[0]) == len(one[0])
+    for (_, mine), (_, other), (_, joined) in zip(first[0], second[0], one[0], strict=True):
+        for name in ("nll", "pixel_hr", "pixel_lr", "latent"):
+            if name in joined:  # each process reports the mean over its share
+                assert (mine[name] + other[name]) / 2 == pytest.approx(joined[name], rel=1e-4), name
+        assert mine["gradient_norm" if "gradient_norm" in joined else "gradient_norm_nll"] == pytest.approx(
+            joined["gradient_norm" if "gradient_norm" in joined else "gradient_norm_nll"], rel=1e-3
+        )

@@ -1,0 +1,127 @@
+"""Recipes: the paper's numbers, budgets that keep them in proportion, and errors that name the key."""
+
+import pytest
+
+from hcflow.config import CASES, PRESETS
+from hcflow.errors import ConfigError
+from hcflow.train.recipe import BUDGETS, RECIPES, Losses, Recipe, Stage, recipe
+
+
+def test_the_papers_schedules():
+    x4, x8 = RECIPES["sr_x4"].stages[0], RECIPES["sr_x8"].stages[0]
+    assert (x4.iterations, x4.learning_rate, x4.batch, x4.patch) == (300_000, 2.5e-4, 16, 160)
+    assert [milestone / x4.iterations for milestone in x4.halve_at] == [0.5, 0.75, 0.9, 0.95]
+    assert (x8.iterations, x8.halve_at) == (350_000, (200_000, 250_000, 280_000, 310_000, 340_000))
+    plus, plusplus = RECIPES["sr_x4+"].stages[1], RECIPES["sr_x4++"].stages[1]
+    assert (plus.iterations, plus.learning_rate, plus.halve_at) == (50_000, 5e-5, (20_000, 40_000))
+    assert plus.losses == Losses(nll=2e-3, pixel_hr=1.0)
+    assert plusplus.losses == Losses(nll=2e-3, pixel_hr=1.0, perceptual=5e-2, gan=5e-1)
+    assert (plusplus.learning_rate, plusplus.discriminator_learning_rate) == (1.25e-5, 5e-5)
+    assert plusplus.discriminator_alone == 1_500
+    assert (plusplus.temperature, RECIPES["sr_x8++"].stages[1].temperature) == (0.9, 0.8)
+    rescaling = RECIPES["rescale_x4"].stages[0]
+    assert rescaling.losses == Losses(pixel_hr=1.0, pixel_lr=0.05, latent=1e-5)
+    assert rescaling.halve_at == (100_000, 200_000, 300_000, 400_000, 450_000)
+    assert {stage.clip_value for one in RECIPES.values() for stage in one.stages} == {5.0}
+    assert {stage.clip_norm for one in RECIPES.values() for stage in one.stages} == {100.0}
+
+
+def test_every_network_of_the_paper_has_a_recipe():
+    assert {one.network for one in RECIPES.values()} >= {*PRESETS.values(), *CASES.values()}
+
+
+def test_learning_rate_is_halved_at_its_iterations():
+    stage = RECIPES["rescale_x4"].stages[0]
+    rates = [stage.learning_rate_at(i) for i in (0, 99_999, 100_000, 449_999, 450_000)]
+    assert rates == [2.5e-4, 2.5e-4, 1.25e-4, 2.5e-4 / 16, 2.5e-4 / 32]
+    plusplus = RECIPES["sr_x4++"].stages[1]
+    assert plusplus.discriminator_learning_rate_at(20_000) == pytest.approx(2.5e-5)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_budgets_keep_everything_in_proportion(name, budget):
+    whole, short = RECIPES[name], RECIPES[name].at(budget)
+    assert (budget != "paper") or short == whole
+    for before, after in zip(whole.stages, short.stages, strict=True):
+        factor = after.iterations / before.iterations
+        assert after.halve_at == tuple(round(factor * milestone) for milestone in before.halve_at)
+        assert after.discriminator_alone == round(factor * before.discriminator_alone)
+        assert after.losses == before.losses
+
+
+def test_settings_change_the_last_stage():
+    changed = RECIPES["sr_x4+"].with_settings(["patch=96", "losses.nll=0.5", "update=joint", "iterations=500"])
+    assert changed.stages[0] == RECIPES["sr_x4+"].stages[0]
+    last = changed.stages[1]
+    assert (last.patch, last.losses.nll, last.update, last.iterations) == (96, 0.5, "joint", 500)
+    assert last.halve_at == (200, 400)
+    assert last.losses.pixel_hr == 1.0
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("pacth=96", "unknown key 'pacth'; choose from name, losses, iterations"),
+        ("losses.nnl=1", "unknown key 'nnl'; choose from nll, pixel_hr"),
+        ("losses.latent=1", "expected losses of super-resolution, got latent"),
+        ("patch", "expected KEY=VALUE"),
+        ("patch=large", "expected int, got 'large'"),
+        ("patch=90", "expected a patch divisible by 4, got 90"),
+        ("patch=0", "expected patch >= 1"),
+        ("learning_rate=0", "expected learning_rate > 0"),
+        ("update=both", "choose from alternating, joint"),
+        ("losses.pixel_hr=-1", "expected a weight >= 0"),
+        ("discriminator_alone=9999999", "expected 0 <= discriminator_alone"),
+    ],
+)
+def test_mistakes_are_one_line(setting, message):
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(")) as error:
+        RECIPES["sr_x4+"].with_settings([setting])
+    assert "\n" not in str(error.value)
+
+
+FILE = """
+name = "mine"
+preset = "case5"
+
+[[stages]]
+name = "nll"
+losses = { nll = 1.0 }
+iterations = 100
+learning_rate = 1e-4
+halve_at = [50]
+hour = 10
+"""
+
+
+def test_recipe_files(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE)
+    assert recipe(str(path)) == Recipe("mine", CASES["case5"], (Stage("nll", Losses(nll=1.0), 100, 1e-4, (50,), 10),))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("preset", "prest", "unknown key 'prest'; choose from stages, preset, network, name"),
+        ("case5", "case9", "unknown preset 'case9'; choose from sr_x4"),
+        ("halve_at", "halve", "unknown key 'halve'"),
+        ("hour = 10", "", "expected the key 'hour', which is missing"),
+        ("[50]", "50", "expected a list, got 50"),
+        ("nll = 1.0", "nll = 0.0", "expected a weight above 0"),
+        ('name = "mine"', "name = mine", "expected TOML"),
+    ],
+)
+def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        recipe(str(path))
+
+
+def test_unknown_names_list_the_choices(tmp_path):
+    with pytest.raises(ConfigError, match="unknown recipe 'sr_x5'; choose from sr_x4"):
+        recipe("sr_x5")
+    with pytest.raises(ConfigError, match="expected a recipe file"):
+        recipe(str(tmp_path / "none.toml"))

@@ -1,0 +1,72 @@
+"""One iteration: accumulation, precision, update modes, no waiting for the device."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from training_tools import ONE, make_trainer, tiny_recipe
+
+from hcflow.train.data import Patches
+from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.update import Updater
+
+
+def test_accumulation_gives_the_gradients_of_the_whole_batch(cache):
+    batch = Patches(cache, 32, 4, seed=0).at(0)
+    norms = []
+    for parts in (1, 2, 4):
+        recipe = tiny_recipe("sr_x4", 1)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=Technique(accumulate=parts))
+        stage = StageTrainer(trainer.model, recipe.stages[0], trainer.technique, ONE)
+        values, _ = stage.iterate(batch, 0)
+        norms.append((float(values["nll"]), float(values["gradient_norm"])))
+    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
+    assert norms[2] == pytest.approx(norms[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sr_x4", "rescale_x4"])
+def test_lower_precision_and_recomputation_stay_close(name, cache):
+    batch = Patches(cache, 32, 4, seed=0).at(0)
+    losses = {}
+    for technique in (Technique(), Technique("bf16"), Technique(recompute=True), Technique("bf16", recompute=True)):
+        recipe = tiny_recipe(name, 4)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=technique)
+        stage = StageTrainer(trainer.model, recipe.stages[0], technique, ONE)
+        for iteration in range(3):
+            values, skipped = stage.iterate(batch, iteration)
+        assert not any(map(bool, skipped))
+        losses[technique] = float(values["nll" if name == "sr_x4" else "pixel_hr"])
+    plain = losses[Technique()]
+    assert losses[Technique(recompute=True)] == pytest.approx(plain, rel=1e-5)
+    assert losses[Technique("bf16")] == pytest.approx(plain, rel=2e-2)
+    assert losses[Technique("bf16")] != plain
+    assert losses[Technique("bf16", recompute=True)] == pytest.approx(losses[Technique("bf16")], rel=1e-2)
+
+
+def test_joint_mode_takes_one_step_on_the_sum(cache, monkeypatch):
+    rates = []
+    step = Updater.step
+    monkeypatch.setattr(Updater, "step", lambda self, loss, rate: rates.append(rate) or step(self, loss, rate))
+    batch = Patches(cache, 32, 4, seed=0).at(0)
+    for update, steps in (("alternating", 2), ("joint", 1)):
+        recipe = tiny_recipe("sr_x4+", 2, update=update)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"))
+        rates.clear()
+        values, _ = StageTrainer(trainer.model, recipe.stages[1], Technique(), ONE).iterate(batch, 0)
+        assert len(rates) == steps
+        assert set(values) >= {"nll", "pixel_hr"}
+
+
+def test_a_step_waits_for_no_number(cache, monkeypatch):
+    """No `item`, `bool`, `float` or `tolist` of a tensor inside a step: on a GPU each would wait for the device."""
+    batch = Patches(cache, 32, 4, seed=0).at(0)
+    for name in ("sr_x4+", "rescale_x4"):
+        recipe = tiny_recipe(name, 4)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"))
+        stage = StageTrainer(trainer.model, recipe.stages[-1], Technique(), ONE)
+        stage.iterate(batch, 0)  # the first one initialises
+        with monkeypatch.context() as patch:
+            for method in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy", "__index__"):
+                patch.setattr(torch.Tensor, method, lambda *_, method=method: pytest.fail(f"Tensor.{method}"))
+            values, skipped = stage.iterate(batch, 1)
+            trainer._meter.add(values, skipped)

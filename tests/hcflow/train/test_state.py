@@ -1,0 +1,104 @@
+"""Saves: whole or not there, recognised when damaged, the last few kept."""
+
+import errno
+
+import pytest
+import torch
+
+from hcflow.errors import CheckpointError
+from hcflow.train import state as state_module
+from hcflow.train.state import OutOfSpaceError, Position, States
+
+ABOUT = {"recipe": "{}", "seed": 3, "digest": "abc", "run": {"id": "7"}}
+
+
+def tensors(value=1.0):
+    return {
+        "model.weight": torch.full((2, 3, 1, 1), value).to(memory_format=torch.channels_last),
+        "model.initialised": torch.tensor(True),
+        "adam.0.step": torch.tensor(value),
+    }
+
+
+def save(states, step, value=1.0):
+    return states.save(Position(0, step, step, 0, 30.5), tensors(value), ABOUT)
+
+
+def test_what_is_saved_is_read(tmp_path):
+    states = States(tmp_path)
+    path = save(states, 5)
+    saved = states.latest(pytest.fail)
+    assert (saved.path, saved.position) == (path, Position(0, 5, 5, 0, 30.5))
+    assert (saved.recipe, saved.seed, saved.digest, saved.run) == ("{}", 3, "abc", {"id": "7"})
+    for key, value in tensors().items():
+        assert torch.equal(saved.tensors[key], value)
+
+
+def test_nothing_saved(tmp_path):
+    assert States(tmp_path / "none").latest(pytest.fail) is None
+
+
+def test_the_last_few_are_kept(tmp_path):
+    states = States(tmp_path, keep=2)
+    paths = [save(states, step) for step in (1, 2, 10)]
+    assert states.paths() == paths[1:]
+    (tmp_path / "state" / "notes.txt").write_text("mine")
+    save(states, 11)
+    assert (tmp_path / "state" / "notes.txt").exists()
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"not a save at all"),
+        flip_a_bit,
+    ],
+    ids=["cut", "empty", "foreign", "one bit"],
+)
+def test_a_damaged_save_falls_back_to_the_one_before(tmp_path, damage):
+    states = States(tmp_path)
+    before = save(states, 1, 0.5)
+    newest = save(states, 2)
+    damage(newest)
+    said = []
+    saved = states.latest(said.append)
+    assert saved.path == before
+    assert float(saved.tensors["adam.0.step"]) == 0.5
+    assert len(said) == 1
+    assert str(newest) in said[0]
+    assert "going back to the save before it" in said[0]
+    damage(before)
+    with pytest.raises(CheckpointError, match="only damaged ones"):
+        states.latest(said.append)
+
+
+def test_a_full_disk_keeps_the_last_good_save(tmp_path, monkeypatch):
+    states = States(tmp_path)
+    good = save(states, 1)
+
+    def full(values, path, about):
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(state_module, "save_file", full)
+    with pytest.raises(
+        OutOfSpaceError, match=r"No space left on device; .*step-00000001.safetensors is kept: make room"
+    ):
+        save(states, 2)
+    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == [good.name]
+    monkeypatch.undo()
+    assert states.latest(pytest.fail).path == good
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "state").write_text("in the way")
+    with pytest.raises(OutOfSpaceError, match="nothing had been saved before"):
+        save(States(tmp_path), 1)
