@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import math
 import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
 from bench.manifest import load_manifest
+from bench.mlflow_server import MlflowServer
 from bench.store import Journal, Json, load_records
 from bench.suite import load_suite
 from bench.tables import Cell, cells_of
@@ -34,23 +32,27 @@ class Tracker:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
-        self.failure: str | None = None
-        self._client: MlflowClient | None = None
+        self._server = MlflowServer(out, f"results are kept in {out}")
+        self.uri = self._server.uri
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing more is mirrored, or None."""
+        return self._server.failure
 
     def mirror(self, journal: Journal) -> None:
         """Bring MLflow up to date with a run; a server that is down costs one warning, never a result."""
-        self._guard(lambda client: _mirror(client, self.out, journal))
+        self._server.attempt(lambda client: _mirror(client, self._server, self.out, journal))
 
     def attach(self, journal: Journal, files: Iterable[Path]) -> None:
         """Add the rendered tables to the run of a reproduction."""
 
         def add(client: MlflowClient) -> None:
-            parent = _mirror(client, self.out, journal)
+            parent = _mirror(client, self._server, self.out, journal)
             for path in files:
                 client.log_artifact(parent, os.fspath(path), "tables")
 
-        self._guard(add)
+        self._server.attempt(add)
 
     def summary(self) -> str:
         """One line: where the runs are, or how to import them later."""
@@ -59,33 +61,10 @@ class Tracker:
             return f"MLflow: nothing lost, but not mirrored ({self.failure}); when the server is back: {catch_up}"
         return f"MLflow: {self.uri} (browse: mlflow ui --backend-store-uri {self.uri})"
 
-    def _guard(self, action: Callable[[MlflowClient], object]) -> None:
-        if self.failure:
-            return
-        try:
-            action(self._connect())
-        except BenchError:
-            raise
-        except Exception as error:  # MLflow raises requests', SQLAlchemy's, its own and OSError alike
-            self.failure = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'}"
-            print(f"warning: MLflow at {self.uri} does not answer; results are kept in {self.out}", file=sys.stderr)
 
-    def _connect(self) -> MlflowClient:
-        if self._client is None:
-            # MLflow retries for minutes by default; a benchmark must not wait for its log book
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-            for name in ("alembic", "mlflow.store.db.utils"):
-                logging.getLogger(name).setLevel(logging.WARNING)
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        return self._client
-
-
-def _mirror(client: MlflowClient, out: Path, journal: Journal) -> str:
+def _mirror(client: MlflowClient, server: MlflowServer, out: Path, journal: Journal) -> str:
     """Create what is missing of a run and its cells; returns the parent's id."""
-    experiment = _experiment(client, out, journal.table)
+    experiment = server.experiment(client, journal.table)
     parent, mirrored = None, set()
     for run in client.search_runs([experiment], f"tags.`{_RUN}` = '{journal.run}'", max_results=5000):
         if run.data.tags.get(_KIND) == "reproduction":
@@ -107,15 +86,6 @@ def _mirror(client: MlflowClient, out: Path, journal: Journal) -> str:
         failed = counts["failed"] > 0
         client.set_terminated(parent, "FAILED" if failed else "FINISHED", end_time=_milliseconds(journal.finished))
     return parent
-
-
-def _experiment(client: MlflowClient, out: Path, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    served = os.environ.get("MLFLOW_TRACKING_URI")
-    location = None if served else (out / "mlartifacts" / name).resolve().as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, tags: dict[str, str]) -> str:
