@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 from bench import data, weights
 from bench.errors import BenchError, StorageError
 from bench.manifest import ImageEntry, Manifest
-from bench.methods import METHODS, Method, build_method
+from bench.methods import METHODS, Downscaler, Method, build_method
 from bench.metrics import METRICS
 from bench.pairs import draw_seed, low_resolution
 from bench.planning import Pass, datasets_of, draws_of, passes, why_not
@@ -132,12 +133,19 @@ def _run_cell(
     """All images of one cell; returns how many had a problem."""
     entries = data.presence(manifest).present[: request.limit]
     todo = passes(request.suite, row)
-    methods = [build_method(row.method, request.suite.scale, one.settings) for one in todo]
     problems, cached, started = [], 0, time.monotonic()
     with CellFile(request.out, specification(request, row, manifest)) as cell:
         about = {"row": row.name, "dataset": manifest.name, "key": cell.key, "images": len(manifest.images)}
         journal.note(**about, state="running")
         progress.cell(row.name, manifest.name, len(entries), *position)
+        methods = _Methods(request, row)
+        if any(entry.id not in cell.records for entry in entries):
+            try:
+                methods.build(todo)
+            except BenchError as error:
+                journal.note(**about, state="failed", reason=str(error))
+                progress.problem(f"{row.name} on {manifest.name}: {error}")
+                return 1
         for entry in entries:
             try:
                 known = _Image(request, row, manifest, entry, cell, journal.run).run(todo, methods)
@@ -161,6 +169,28 @@ def _run_cell(
     return len(problems)
 
 
+class _Methods:
+    """The methods of a row, one for each of its settings, built on demand: a cell that is cached loads no weights."""
+
+    def __init__(self, request: Request, row: Row) -> None:
+        self._request, self._row = request, row
+        self._built: dict[str, Method] = {}
+
+    def build(self, todo: Sequence[Pass]) -> None:
+        """Build what the passes need now, so that weights that do not fit are one problem and not one per image."""
+        for one in todo:
+            self.of(one)
+
+    def of(self, one: Pass) -> Method:
+        """The method with the settings of a pass."""
+        key = json.dumps(one.settings, sort_keys=True)
+        if key not in self._built:
+            files = [weights.resolve(name) for name in self._row.needs]
+            scale, device = self._request.suite.scale, self._request.device
+            self._built[key] = build_method(self._row.method, scale, one.settings, files, device)
+        return self._built[key]
+
+
 @dataclass(frozen=True)
 class _Image:
     """One image of a cell on its way through the passes."""
@@ -172,7 +202,7 @@ class _Image:
     cell: CellFile
     journal: str
 
-    def run(self, todo: Sequence[Pass], methods: Sequence[Method]) -> bool:
+    def run(self, todo: Sequence[Pass], methods: _Methods) -> bool:
         """Measure the image and record it; returns whether that was done before."""
         hr = data.read_hr(self.manifest, self.entry)
         digest = data.pixel_digest(hr)
@@ -184,11 +214,12 @@ class _Image:
         self.cell.append(Record(self.entry.id, digest, values, time.monotonic() - started, self.journal))
         return False
 
-    def _measure(self, hr: Pixels, todo: Sequence[Pass], methods: Sequence[Method]) -> dict[str, list[float]]:
+    def _measure(self, hr: Pixels, todo: Sequence[Pass], methods: _Methods) -> dict[str, list[float]]:
         """Value name -> one value per draw."""
         values: dict[str, list[float]] = {}
-        for number, (one, method) in enumerate(zip(todo, methods, strict=True)):
-            lr = low_resolution(hr, self.request.suite.scale, one.protocol)
+        for number, one in enumerate(todo):
+            method = methods.of(one)
+            lr = self._low_resolution(method, hr, one)
             for draw in range(draws_of(self.request.suite, self.row, one.temperature)):
                 sr = self._restore(method, hr, lr, one.temperature, draw)
                 for measure in one.measures:
@@ -199,6 +230,12 @@ class _Image:
                 if number == draw == 0:
                     save_thumbnails(self.request.out, self.cell.key, self.manifest.name, self.entry.id, hr, lr, sr)
         return values
+
+    def _low_resolution(self, method: Method, hr: Pixels, one: Pass) -> torch.Tensor:
+        """What the method restores: the bicubic LR image, or the method's own."""
+        if isinstance(method, Downscaler):
+            return method.downscale(hr)
+        return low_resolution(hr, self.request.suite.scale, one.protocol)
 
     def _restore(self, method: Method, hr: Pixels, lr: torch.Tensor, temperature: float, draw: int) -> Values:
         """(H, W) or (H, W, 3) in [0, 1]; a method that returns anything else is refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +58,20 @@ class Row:
 
     Attributes:
         name: how `--method` and the tables call it.
-        key: which line of the published CSV file it is.
+        key: which line of the published CSV file it is; empty for a row that the paper does not have.
         method: key of METHODS.
         settings: what the method is built with.
         needs: weight entries without which it cannot run.
+        describe: what the CSV file says of other rows, for a row that the paper does not have.
         temperature: of its draws.
         as_published: see there.
     """
 
     name: str
-    key: Mapping[str, str]
     method: str
     settings: Mapping[str, Any]
+    key: Mapping[str, str] = field(default_factory=dict)
+    describe: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     temperature: float = 0.0
     as_published: AsPublished | None = None
@@ -109,14 +111,16 @@ class Suite:
 
     def published_value(self, row: Row, dataset: str, column: Column) -> str | None:
         """The paper's number as printed (its digits matter), or None where it prints none."""
-        if dataset not in self.datasets:
+        if dataset not in self.datasets or not row.key:
             return None
         name = self.published_column.format(dataset=dataset, column=column.id)
         text = self.csv_line(row).get(name, "").strip()
         return text if text not in ("", "-", "_") else None
 
-    def csv_line(self, row: Row) -> dict[str, str]:
-        """The line of the published CSV file that belongs to a row."""
+    def csv_line(self, row: Row) -> Mapping[str, str]:
+        """The line of the published CSV file that belongs to a row, or what the row says of itself."""
+        if not row.key:
+            return row.describe
         lines = [line for line in _csv(self.published) if all(line.get(k) == v for k, v in row.key.items())]
         if len(lines) != 1:
             raise BenchError(f"{self.name} row {row.name}: expected one line {dict(row.key)} in {self.published}")

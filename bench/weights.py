@@ -20,6 +20,9 @@ from bench.store import make_folder, write_atomically
 from bench.typed import from_table, unknown
 from hcflow.files import user_cache
 
+TRAINED = Path(__file__).parent / "trained"
+"""Weights that were trained with this project and come with it."""
+
 
 @dataclass(frozen=True)
 class WeightEntry:
@@ -34,6 +37,7 @@ class WeightEntry:
         sha256: whole digests that are accepted.
         sha256_prefix: starts of digests that are accepted.
         note: what to know or to do.
+        shipped: whether it is a part of this project (in `trained`), not of the weights' root.
     """
 
     id: str
@@ -44,6 +48,7 @@ class WeightEntry:
     sha256: tuple[str, ...] = ()
     sha256_prefix: tuple[str, ...] = ()
     note: str = ""
+    shipped: bool = False
 
     def accepts(self, digest: str) -> bool:
         """Whether a file with this digest is the one; anything is, where no digest is known."""
@@ -53,7 +58,7 @@ class WeightEntry:
     @property
     def path(self) -> Path:
         """Where it lies or would lie."""
-        return weights_root() / self.file
+        return (TRAINED if self.shipped else weights_root()) / self.file
 
 
 def weights_root() -> Path:
@@ -109,6 +114,8 @@ def weight_digest(name: str) -> str:
 
 def how_to_get(entry: WeightEntry) -> str:
     """The command that gets it, or what a person has to do."""
+    if entry.shipped:
+        return "it comes with this project: install or check it out again"
     if entry.urls:
         return f"python -m bench weights fetch {entry.id}"
     return f"{entry.note}; then python -m bench weights import {entry.id} FILE"
@@ -117,6 +124,8 @@ def how_to_get(entry: WeightEntry) -> str:
 def import_file(name: str, file: Path) -> Path:
     """Copy a file that a person got into the root, after its digest was compared; returns where it is."""
     entry = weight_entry(name)
+    if entry.shipped:
+        raise BenchError(f"{name}: expected weights to import, got some that come with this project")
     if not file.is_file():
         raise BenchError(f"expected a file of weights, got {file}; check the path")
     status = file.stat()

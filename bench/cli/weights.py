@@ -50,17 +50,17 @@ def _list(args: argparse.Namespace) -> int:
         if entry.path.is_file():
             try:
                 weights.resolve(name)
-                state = "present"
+                state = "shipped" if entry.shipped else "present"
             except BenchError:
                 state = "wrong file"
-        get = "" if state == "present" else weights.how_to_get(entry)
+        get = "" if state in ("present", "shipped") else weights.how_to_get(entry)
         rows.append({"id": name, "state": state, "used_by": entry.used_by, "licence": entry.licence, "get": get})
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
     table = grid("weights", "state", "used by", "to get them", title=f"in {weights.weights_root()}")
     for row in rows:
-        style = {"present": "green", "missing": "red"}.get(row["state"], "yellow")
+        style = {"present": "green", "shipped": "green", "missing": "red"}.get(row["state"], "yellow")
         table.add_row(escape(row["id"]), f"[{style}]{row['state']}[/]", escape(row["used_by"]), escape(row["get"]))
     console().print(table)
     return 0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from bench.errors import BenchError
 from bench.methods.bicubic import Bicubic
+from bench.methods.hcflow import hcflow
+from hcflow.images.io import Pixels
 
 
 class Method(Protocol):
@@ -29,12 +32,29 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class Downscaler(Protocol):
+    """A method that makes the LR image, too: what it restores is its own."""
+
+    def downscale(self, hr: Pixels) -> torch.Tensor:
+        """Shrink one image.
+
+        Args:
+            hr: uint8 (H, W[, 3]), sides divisible by the scale.
+
+        Returns:
+            (3, H/scale, W/scale) in [0, 1], rounded to 8 bits.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class MethodEntry:
     """How to build a method, and what its numbers depend on.
 
     Attributes:
-        build: called with scale=..., and the row's settings as keywords.
+        build: called with scale=..., the row's settings as keywords and, for rows that need weights, weights=(paths)
+            and device=....
         stochastic: whether it draws, so that a row takes the mean of several draws.
         code: files or folders, relative to the repository, whose text can change its output.
     """
@@ -44,14 +64,23 @@ class MethodEntry:
     code: tuple[str, ...]
 
 
+_MODEL = (
+    *("hcflow/config.py", "hcflow/level.py", "hcflow/model.py", "hcflow/sampling.py", "hcflow/tiling.py"),
+    *("hcflow/flow", "hcflow/folded", "hcflow/images", "hcflow/nets"),
+)
+
 METHODS: dict[str, MethodEntry] = {
     "bicubic": MethodEntry(Bicubic, False, ("bench/methods/bicubic.py", "hcflow/images")),
+    "hcflow": MethodEntry(hcflow, True, ("bench/methods/hcflow.py", *_MODEL)),
 }
 
 
-def build_method(name: str, scale: int, settings: Mapping[str, Any]) -> Method:
+def build_method(
+    name: str, scale: int, settings: Mapping[str, Any], weights: Sequence[Path], device: torch.device
+) -> Method:
     """The method of a row, or an error that says what it takes."""
+    needed = {"weights": tuple(weights), "device": device} if weights else {}
     try:
-        return METHODS[name].build(scale=scale, **settings)
+        return METHODS[name].build(scale=scale, **settings, **needed)
     except TypeError as error:
         raise BenchError(f"method {name}: expected other settings, got {dict(settings)} ({error})") from None

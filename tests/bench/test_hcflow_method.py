@@ -1,0 +1,197 @@
+"""HCFlow as a row: its own LR images, seeded draws, weights that ship, rows that the paper does not have."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bench import runner, suite, weights
+from bench.__main__ import main
+from bench.errors import BenchError
+from bench.methods import Downscaler, build_method
+from bench.methods.hcflow import Rescaling, SuperResolution
+from bench.report.latex import render_latex
+from bench.report.markdown import render_markdown
+from bench.report.text import render_text
+from bench.suite import Row, load_suite
+from bench.tables import build_table
+from bench.weights import WeightEntry, weight_entries
+from hcflow.checkpoint import save
+from hcflow.config import PRESETS, ConditionerConfig
+from hcflow.images.tensors import to_pixels, to_tensor
+from hcflow.model import HCFlow, quantise
+
+CPU = torch.device("cpu")
+
+
+def tiny(preset):
+    """A small network with weights that do something."""
+    torch.manual_seed(0)
+    conditioner = ConditionerConfig(4, 4, (1, 1), PRESETS[preset].conditioner.output)
+    config = replace(PRESETS[preset], K=2, P=2, width=4, conditional_width=4, conditioner=conditioner)
+    model = HCFlow(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 4 and "conv" in name:
+                parameter.normal_(std=0.05)
+        for name, buffer in model.named_buffers():
+            if name.endswith("initialised"):
+                buffer.fill_(True)
+    return model.eval()
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    def make(preset):
+        path = tmp_path / f"{preset}.safetensors"
+        save(tiny(preset), path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def picture():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (40, 24, 3), dtype=np.uint8)
+
+
+def test_rescaling_makes_its_own_8_bit_lr_and_restores_it(checkpoint, picture):
+    method = build_method("hcflow", 4, {}, [checkpoint("rescale_x4")], CPU)
+    assert isinstance(method, Rescaling)
+    assert isinstance(method, Downscaler)
+    model = tiny("rescale_x4")
+    with torch.no_grad():
+        expected_lr = quantise(model.downscale(to_tensor(picture)))
+        lr = method.downscale(picture)
+        torch.testing.assert_close(lr[None], expected_lr, rtol=0, atol=1e-6)
+        expected = model.decode(lr[None], 1.0, generator=torch.Generator().manual_seed(5))[0]
+    torch.testing.assert_close(method.restore(lr, 1.0, 5), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_super_resolution_restores_the_lr_it_is_given(checkpoint):
+    method = build_method("hcflow", 4, {}, [checkpoint("sr_x4")], CPU)
+    assert isinstance(method, SuperResolution)
+    assert not isinstance(method, Downscaler)
+    lr = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
+    draws = [method.restore(lr, 0.9, seed) for seed in (1, 1, 2)]
+    assert draws[0].shape == (3, 20, 28)
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert torch.equal(method.restore(lr, 0.0, 1), method.restore(lr, 0.0, 2))
+
+
+def test_weights_that_do_not_fit_are_one_line(checkpoint, tmp_path):
+    with pytest.raises(BenchError, match=r"expected a network for x4, got one for x8"):
+        build_method("hcflow", 4, {}, [checkpoint("sr_x8")], CPU)
+    (tmp_path / "foreign.pth").write_bytes(b"nothing")
+    with pytest.raises(BenchError, match=r"foreign.pth: expected a plain state dict of tensors"):
+        build_method("hcflow", 4, {}, [tmp_path / "foreign.pth"], CPU)
+    with pytest.raises(BenchError, match="expected one file of weights, got 2"):
+        build_method("hcflow", 4, {}, [tmp_path / "a", tmp_path / "b"], CPU)
+
+
+@pytest.fixture
+def trained_row(checkpoint, tmp_path, monkeypatch):
+    """Table 4 with one more row, whose weights ship."""
+    path = checkpoint("rescale_x4")
+    monkeypatch.setattr(weights, "TRAINED", tmp_path)
+    entry = WeightEntry("tiny", path.name, "test", "none", shipped=True)
+    monkeypatch.setattr(weights, "weight_entries", lambda: {"tiny": entry})
+    describe = {"downscaling": "HCFlow", "upscaling": "HCFlow", "params": "0.01M"}
+    row = Row("HCFlow (ours, 3 steps)", "hcflow", {}, describe=describe, needs=("tiny",), temperature=1.0)
+    whole = load_suite("table4")
+    table = replace(whole, rows=(whole.rows[0], whole.rows[-1], row))
+    return table, row, path
+
+
+class Quiet:
+    def cell(self, *_):
+        pass
+
+    def image(self, *_):
+        pass
+
+    def problem(self, message):
+        raise AssertionError(message)
+
+
+def test_a_row_of_ours_is_measured_and_has_no_published_value(trained_row, tmp_path):
+    table, row, _ = trained_row
+    request = runner.Request(table, [row], ["Sample"], 1, CPU, tmp_path / "out")
+    outcome = runner.run(request, Quiet(), lambda _: None)
+    assert outcome.problems == 0
+    built = build_table(table, tmp_path / "out")
+    cell = built.cell(row.name, "Sample", "psnr_y")
+    assert cell.verdict == "partial"
+    assert cell.published is None
+    assert len(cell.images[0].common) == 5  # draws
+    assert len(set(cell.images[0].common)) == 5
+    assert (cell.protocol, cell.temperature) == ("psnr@y,crop4,u8", 1.0)
+    for text in (render_text(built, color=False), render_markdown(built), render_latex(built)):
+        assert "ours, 3 steps" in text
+    assert "0.01M" in render_markdown(built)
+    again = runner.run(request, Quiet(), lambda _: None)
+    entry = next(cell for cell in again.journal.cells if cell["row"] == row.name)
+    assert (entry["cached"], entry["computed"]) == (1, 0)
+
+
+def test_other_weights_are_another_cell(trained_row, tmp_path):
+    table, row, path = trained_row
+    request = runner.Request(table, [row], ["Sample"], 1, CPU, tmp_path / "out")
+    manifest = runner.datasets_of(table, ["Sample"])[0][0]
+    before = runner.specification(request, row, manifest)
+    save(tiny("rescale_x4").train(), path.with_suffix(".other"))
+    changed = tiny("rescale_x4")
+    with torch.no_grad():
+        next(changed.parameters()).add_(1e-3)
+    save(changed, path)
+    after = runner.specification(request, row, manifest)
+    assert before["weights"] != after["weights"]
+    assert {key: value for key, value in before.items() if key != "weights"} == {
+        key: value for key, value in after.items() if key != "weights"
+    }
+
+
+def test_weights_that_do_not_fit_are_one_problem_for_all_images(trained_row, tmp_path):
+    table, row, path = trained_row
+    save(tiny("sr_x8"), path)
+    problems = []
+
+    class Listener(Quiet):
+        def problem(self, message):
+            problems.append(message)
+
+    request = runner.Request(table, [row], ["Sample"], None, CPU, tmp_path / "out")
+    assert runner.run(request, Listener(), lambda _: None).problems == 1
+    assert len(problems) == 1
+    assert "expected a network for x4, got one for x8" in problems[0]
+
+
+def test_what_ships_is_whole_and_what_it_says():
+    for entry in weight_entries().values():
+        if entry.shipped:
+            assert entry.sha256
+            assert weights.resolve(entry.id) == entry.path
+            with pytest.raises(BenchError, match="come with this project"):
+                weights.import_file(entry.id, entry.path)
+
+
+def test_rows_without_a_line_in_the_paper_describe_themselves():
+    for name in suite.suite_names():
+        table = load_suite(name)
+        for row in table.rows:
+            assert bool(row.key) != bool(row.describe), row.name
+            assert set(table.describe) <= set(table.csv_line(row))
+
+
+def test_the_command_line_lists_what_ships(capsys):
+    assert main(["weights", "list", "--format", "json"]) == 0
+    states = {entry["id"]: entry["state"] for entry in json.loads(capsys.readouterr().out)}
+    assert {states[entry.id] for entry in weight_entries().values() if entry.shipped} <= {"shipped"}
+
+
+def test_pixels_survive_the_way_to_the_network_and_back(picture):
+    assert np.array_equal(to_pixels(to_tensor(picture)[0]), picture)
