@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +11,16 @@ from torch.utils.checkpoint import checkpoint
 
 from hcflow.flow.actnorm import ActNorm
 
-__all__ = ["FCN", "DenseBlock", "Subnet", "ZeroConv", "scaled_xavier_", "set_recomputation", "set_subnet_precision"]
+__all__ = [
+    "FCN",
+    "DenseBlock",
+    "Subnet",
+    "ZeroConv",
+    "scaled_xavier_",
+    "set_compilation",
+    "set_recomputation",
+    "set_subnet_precision",
+]
 
 
 def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
@@ -32,14 +43,16 @@ class Subnet(nn.Module):
     """Of the convolutions; None: that of the input. `set_subnet_precision` sets it."""
     recompute = False
     """Whether the backward pass computes it again instead of keeping what is inside."""
+    _compiled: Callable[[Tensor, Tensor | None], Tensor] | None = None
     by_parts = False
     """Whether its parts, not the whole, are what is worth recomputing."""
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Map x (N, in, H, W), and the context of a conditional coupling, to (N, out, H, W)."""
+        run = self._compiled if self._compiled is not None and self.training else self._in_precision
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._in_precision, x, context, use_reentrant=False)
-        return self._in_precision(x, context)
+            return checkpoint(run, x, context, use_reentrant=False)
+        return run(x, context)
 
     def _in_precision(self, x: Tensor, context: Tensor | None) -> Tensor:
         if self.precision is None:
@@ -54,11 +67,14 @@ class Subnet(nn.Module):
 
 def set_subnet_precision(model: nn.Module, precision: torch.dtype | None) -> None:
     """Let every outermost subnet of a model compute in `precision`; None: as the flow does."""
-    for child in model.children():
-        if isinstance(child, Subnet):
-            child.precision = precision
-        else:
-            set_subnet_precision(child, precision)
+    for subnet in _outermost(model):
+        subnet.precision = precision
+
+
+def set_compilation(model: nn.Module, compiled: bool) -> None:
+    """Let torch.compile fuse every outermost subnet in training mode; at evaluation every size would compile anew."""
+    for subnet in _outermost(model):
+        subnet._compiled = torch.compile(subnet._in_precision, dynamic=False) if compiled else None
 
 
 def set_recomputation(model: nn.Module, recompute: bool) -> None:
@@ -68,6 +84,14 @@ def set_recomputation(model: nn.Module, recompute: bool) -> None:
             child.recompute = recompute
         else:
             set_recomputation(child, recompute)
+
+
+def _outermost(model: nn.Module) -> Iterator[Subnet]:
+    for child in model.children():
+        if isinstance(child, Subnet):
+            yield child
+        else:
+            yield from _outermost(child)
 
 
 class ZeroConv(nn.Conv2d):

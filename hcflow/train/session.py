@@ -132,6 +132,9 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         ending: Ending = "failed"
         try:
             ending = trainer.run()
+        except KeyboardInterrupt:
+            ending = "stopped"
+            raise
         finally:
             logs.end(ending)
         return ending

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,7 @@ from hcflow.flow.invconv import solve_together
 from hcflow.model import HCFlow
 from hcflow.nets.discriminator import Discriminator
 from hcflow.nets.perceptual import VGG19Features
-from hcflow.nets.subnets import set_recomputation, set_subnet_precision
+from hcflow.nets.subnets import set_compilation, set_recomputation, set_subnet_precision
 from hcflow.train.data import Batch
 from hcflow.train.noise import Noise
 from hcflow.train.objectives import DiscriminatorLoss, dequantised, objectives_of
@@ -25,7 +25,7 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
 
-__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique"]
+__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique", "full_precision"]
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
@@ -145,11 +145,9 @@ class StageTrainer:
 
     def _prepare(self, batch: Batch) -> None:
         """Initialise new ActNorms from the whole first batch, in full precision; then join the other processes."""
-        set_subnet_precision(self.model, None)
         hr, lr, noise = self._on_device(batch)
-        with torch.no_grad(), unchecked():
+        with full_precision(self.model, self.technique), torch.no_grad(), unchecked():
             self.model.encode(dequantised(self.model, hr, noise), lr)
-        _apply(self.model, self.technique)
         if self.processes.world > 1:
             self._groups = DistributedDataParallel(self._groups)
             if self._adversary is not None:
@@ -185,10 +183,21 @@ class StageTrainer:
         return hr, lr, Noise(batch.seeds, device)
 
 
+@contextmanager
+def full_precision(model: HCFlow, technique: Technique) -> Iterator[None]:
+    """Leave the technique of training for a while, to judge what will be used."""
+    _apply(model, Technique())
+    try:
+        yield
+    finally:
+        _apply(model, technique)
+
+
 def _apply(model: HCFlow, technique: Technique) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = technique.precision == "tf32"
     set_subnet_precision(model, torch.bfloat16 if technique.precision == "bf16" else None)
     set_recomputation(model, technique.recompute)
+    set_compilation(model, technique.compile)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

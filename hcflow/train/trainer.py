@@ -22,7 +22,7 @@ from hcflow.train.noise import seed_of
 from hcflow.train.observers import Ending, Logs
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Recipe, Stage
-from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.stage import StageTrainer, Technique, full_precision
 from hcflow.train.state import Position, Saved, States
 from hcflow.train.update import Meter
 from hcflow.train.validation import Validation, ValidationResult
@@ -124,15 +124,13 @@ class Trainer:
         Raises:
             OutOfSpaceError: a save failed; the one before is kept.
             DivergedError: steps keep failing.
+            KeyboardInterrupt: somebody asked again instead of waiting; steps since the last save are lost.
         """
         with self._signals():
-            try:
-                while self.position.stage < len(self.recipe.stages):
-                    if not self._run_stage():
-                        return "stopped"
-                return "finished"
-            except KeyboardInterrupt:  # a second one, while waiting
-                return "stopped"
+            while self.position.stage < len(self.recipe.stages):
+                if not self._run_stage():
+                    return "stopped"
+            return "finished"
 
     def _run_stage(self) -> bool:
         """Train one stage to its end; returns whether it got there."""
@@ -251,7 +249,8 @@ class Trainer:
         failed = False
         if self.processes.first and self._validation is not None:
             try:
-                result = self._validation(self.model)
+                with full_precision(self.model, self.technique):
+                    result = self._validation(self.model)
             except SingularWeightError as error:
                 self.watcher.say(f"step {self.position.step}: {error}")
                 failed = True

@@ -70,3 +70,15 @@ def test_a_step_waits_for_no_number(cache, monkeypatch):
                 patch.setattr(torch.Tensor, method, lambda *_, method=method: pytest.fail(f"Tensor.{method}"))
             values, skipped = stage.iterate(batch, 1)
             trainer._meter.add(values, skipped)
+
+
+@pytest.mark.slow
+def test_compiled_networks_give_the_same_losses(cache):
+    batch = Patches(cache, 32, 4, seed=0).at(0)
+    losses = []
+    for technique in (Technique(), Technique(compile=True)):
+        recipe = tiny_recipe("rescale_x4", 3)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=technique)
+        stage = StageTrainer(trainer.model, recipe.stages[0], technique, ONE)
+        losses.append([float(stage.iterate(batch, iteration)[0]["pixel_hr"]) for iteration in range(3)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)

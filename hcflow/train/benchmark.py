@@ -1,0 +1,150 @@
+"""How fast a training step is, and how much memory it takes, in each mode: every mode in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hcflow.images.io import write_png
+from hcflow.train.cache import image_files, open_cache
+from hcflow.train.data import Batch, Patches, prefetched
+from hcflow.train.processes import joined
+from hcflow.train.recipe import Recipe
+from hcflow.train.stage import PRECISIONS, StageTrainer, Technique
+from hcflow.train.trainer import new_model
+
+__all__ = ["Timing", "measure", "techniques_for"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One mode.
+
+    Attributes:
+        technique: of the mode.
+        seconds: of each step, the images being there already.
+        with_loader: of each step, the loader running beside it.
+        peak_mib: most memory allocated on the GPU, or resident in the process.
+        images: per step.
+        threads: of the CPU.
+    """
+
+    technique: Technique
+    seconds: tuple[float, ...]
+    with_loader: tuple[float, ...]
+    peak_mib: float
+    images: int
+    threads: int
+
+    @property
+    def median(self) -> float:
+        """Seconds per step."""
+        return statistics.median(self.seconds)
+
+    @property
+    def loader_ratio(self) -> float:
+        """Step time with the loader over that without."""
+        return statistics.median(self.with_loader) / self.median
+
+
+def techniques_for(device: str, compiled: bool) -> list[Technique]:
+    """The modes that make sense on a kind of device."""
+    precisions = tuple(one for one in PRECISIONS if one != "tf32" or device == "cuda")
+    modes = [Technique(precision, recompute) for recompute in (False, True) for precision in precisions]
+    return modes + [replace(mode, compile=True) for mode in modes[: len(precisions)] if compiled]
+
+
+def measure(
+    recipe: Recipe, techniques: Iterable[Technique], device: str, steps: int, folder: Path | None = None
+) -> Iterator[Timing]:
+    """Time the last stage of a recipe.
+
+    Args:
+        recipe: its batch and patch are used.
+        techniques: the modes, one after the other.
+        device: see `joined`.
+        steps: timed ones, after two that warm up.
+        folder: images for the loader; None: made-up ones.
+    """
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="hcflow-") as place:
+        images = folder or _made_up(Path(place), recipe.stages[-1].patch)
+        for technique in techniques:
+            mine, theirs = context.Pipe(duplex=False)
+            arguments = (theirs, recipe, technique, device, steps, images, Path(place) / "cache")
+            process = context.Process(target=_work, args=arguments)
+            process.start()
+            theirs.close()
+            try:
+                yield mine.recv()
+            except EOFError:
+                process.join()
+                raise RuntimeError(f"the benchmark of {technique} ended with exit code {process.exitcode}") from None
+            process.join()
+
+
+def _work(
+    out: Connection, recipe: Recipe, technique: Technique, device: str, steps: int, images: Path, cache: Path
+) -> None:
+    """Measure one mode and send its Timing."""
+    with joined(device) as processes:
+        stage = recipe.stages[-1]
+        model = new_model(recipe, 0).to(processes.device).train()
+        trainer = StageTrainer(model, stage, technique, processes)
+        patches = Patches(open_cache(image_files(images), recipe.network.scale, cache), stage.patch, stage.batch, 0)
+        pin = processes.device.type == "cuda"
+        fixed = patches.at(0).pinned() if pin else patches.at(0)
+        _time(trainer, [fixed] * 2)
+        if pin:
+            torch.cuda.reset_peak_memory_stats(processes.device)
+        # by turns, so that whatever else the machine does meets both
+        alone: list[float] = []
+        loaded: list[float] = []
+        batches = prefetched(patches, 0, steps, pin)
+        for _ in range(steps):
+            alone += _time(trainer, [fixed])
+            loaded += _time(trainer, batches, 1)
+        if pin:
+            peak = torch.cuda.max_memory_allocated(processes.device) / 2**20
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+        out.send(Timing(technique, tuple(alone), tuple(loaded), peak, stage.batch, torch.get_num_threads()))
+
+
+def _time(trainer: StageTrainer, batches: Iterable[Batch], count: int | None = None) -> list[float]:
+    """Seconds of each step, fetching the batch included."""
+    device = trainer.processes.device
+    seconds: list[float] = []
+    source = iter(batches)
+    while count is None or len(seconds) < count:
+        started = time.perf_counter()
+        batch = next(source, None)
+        if batch is None:
+            break
+        trainer.iterate(batch, trainer.stage.iterations - 1)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def _made_up(place: Path, patch: int) -> Path:
+    """Photograph-sized noise: what is in the images changes no time."""
+    folder = place / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    side = max(512, 2 * patch)
+    for number in range(8):
+        write_png(folder / f"{number}.png", rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    return folder
