@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import math
 import os
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.manifest import load_manifest
+from bench.mlflow_store import MlflowStore, in_one_line, provenance_tags, without_password
 from bench.store import Journal, Json, load_records
 from bench.suite import load_suite
 from bench.tables import Cell, cells_of
@@ -34,21 +34,21 @@ class Tracker:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
+        self._store = MlflowStore(out)
+        self.uri = self._store.uri
         self.failure: str | None = None
-        self._client: MlflowClient | None = None
 
     def mirror(self, journal: Journal) -> None:
         """Bring MLflow up to date with a run; a server that is down costs one warning, never a result."""
-        self._guard(lambda client: _mirror(client, self.out, journal))
+        self._guard(lambda store: _mirror(store, self.out, journal))
 
     def attach(self, journal: Journal, files: Iterable[Path]) -> None:
         """Add the rendered tables to the run of a reproduction."""
 
-        def add(client: MlflowClient) -> None:
-            parent = _mirror(client, self.out, journal)
+        def add(store: MlflowStore) -> None:
+            parent = _mirror(store, self.out, journal)
             for path in files:
-                client.log_artifact(parent, os.fspath(path), "tables")
+                store.client().log_artifact(parent, os.fspath(path), "tables")
 
         self._guard(add)
 
@@ -59,33 +59,22 @@ class Tracker:
             return f"MLflow: nothing lost, but not mirrored ({self.failure}); when the server is back: {catch_up}"
         return f"MLflow: {self.uri} (browse: mlflow ui --backend-store-uri {self.uri})"
 
-    def _guard(self, action: Callable[[MlflowClient], object]) -> None:
+    def _guard(self, action: Callable[[MlflowStore], object]) -> None:
         if self.failure:
             return
         try:
-            action(self._connect())
+            action(self._store)
         except BenchError:
             raise
         except Exception as error:  # MLflow raises requests', SQLAlchemy's, its own and OSError alike
-            self.failure = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else 'no message'}"
-            print(f"warning: MLflow at {self.uri} does not answer; results are kept in {self.out}", file=sys.stderr)
-
-    def _connect(self) -> MlflowClient:
-        if self._client is None:
-            # MLflow retries for minutes by default; a benchmark must not wait for its log book
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-            for name in ("alembic", "mlflow.store.db.utils"):
-                logging.getLogger(name).setLevel(logging.WARNING)
-            from mlflow import MlflowClient
-
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-        return self._client
+            self.failure = in_one_line(error)
+            server = without_password(self.uri)
+            print(f"warning: MLflow at {server} does not answer; results are kept in {self.out}", file=sys.stderr)
 
 
-def _mirror(client: MlflowClient, out: Path, journal: Journal) -> str:
+def _mirror(store: MlflowStore, out: Path, journal: Journal) -> str:
     """Create what is missing of a run and its cells; returns the parent's id."""
-    experiment = _experiment(client, out, journal.table)
+    client, experiment = store.client(), store.experiment(journal.table)
     parent, mirrored = None, set()
     for run in client.search_runs([experiment], f"tags.`{_RUN}` = '{journal.run}'", max_results=5000):
         if run.data.tags.get(_KIND) == "reproduction":
@@ -109,26 +98,8 @@ def _mirror(client: MlflowClient, out: Path, journal: Journal) -> str:
     return parent
 
 
-def _experiment(client: MlflowClient, out: Path, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    served = os.environ.get("MLFLOW_TRACKING_URI")
-    location = None if served else (out / "mlartifacts" / name).resolve().as_uri()
-    return str(client.create_experiment(name, artifact_location=location))
-
-
 def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, tags: dict[str, str]) -> str:
-    about = journal.provenance
-    common = {
-        "mlflow.runName": name,
-        "mlflow.source.git.commit": about["commit"],
-        _RUN: journal.run,
-        "git.dirty": str(about["dirty"]).lower(),
-        "device": about["device"],
-        "processor": about["processor"],
-        **{f"version.{package}": version for package, version in about["versions"].items()},
-    }
+    common = {"mlflow.runName": name, _RUN: journal.run, **provenance_tags(journal.provenance)}
     run = client.create_run(
         experiment, start_time=_milliseconds(journal.started), tags={**common, **tags}, run_name=name
     )
