@@ -10,13 +10,15 @@ import csv
 import io
 import math
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import BenchError
 from bench.manifest import load_manifest
-from bench.mlflow_server import MlflowServer
+from bench.mlflow_store import MlflowStore, in_one_line, provenance_tags, without_password
 from bench.store import Journal, Json, load_records
 from bench.suite import load_suite
 from bench.tables import Cell, cells_of
@@ -32,27 +34,23 @@ class Tracker:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self._server = MlflowServer(out, f"results are kept in {out}")
-        self.uri = self._server.uri
-
-    @property
-    def failure(self) -> str | None:
-        """Why nothing more is mirrored, or None."""
-        return self._server.failure
+        self._store = MlflowStore(out)
+        self.uri = self._store.uri
+        self.failure: str | None = None
 
     def mirror(self, journal: Journal) -> None:
         """Bring MLflow up to date with a run; a server that is down costs one warning, never a result."""
-        self._server.attempt(lambda client: _mirror(client, self._server, self.out, journal))
+        self._guard(lambda store: _mirror(store, self.out, journal))
 
     def attach(self, journal: Journal, files: Iterable[Path]) -> None:
         """Add the rendered tables to the run of a reproduction."""
 
-        def add(client: MlflowClient) -> None:
-            parent = _mirror(client, self._server, self.out, journal)
+        def add(store: MlflowStore) -> None:
+            parent = _mirror(store, self.out, journal)
             for path in files:
-                client.log_artifact(parent, os.fspath(path), "tables")
+                store.client().log_artifact(parent, os.fspath(path), "tables")
 
-        self._server.attempt(add)
+        self._guard(add)
 
     def summary(self) -> str:
         """One line: where the runs are, or how to import them later."""
@@ -61,10 +59,22 @@ class Tracker:
             return f"MLflow: nothing lost, but not mirrored ({self.failure}); when the server is back: {catch_up}"
         return f"MLflow: {self.uri} (browse: mlflow ui --backend-store-uri {self.uri})"
 
+    def _guard(self, action: Callable[[MlflowStore], object]) -> None:
+        if self.failure:
+            return
+        try:
+            action(self._store)
+        except BenchError:
+            raise
+        except Exception as error:  # MLflow raises requests', SQLAlchemy's, its own and OSError alike
+            self.failure = in_one_line(error)
+            server = without_password(self.uri)
+            print(f"warning: MLflow at {server} does not answer; results are kept in {self.out}", file=sys.stderr)
 
-def _mirror(client: MlflowClient, server: MlflowServer, out: Path, journal: Journal) -> str:
+
+def _mirror(store: MlflowStore, out: Path, journal: Journal) -> str:
     """Create what is missing of a run and its cells; returns the parent's id."""
-    experiment = server.experiment(client, journal.table)
+    client, experiment = store.client(), store.experiment(journal.table)
     parent, mirrored = None, set()
     for run in client.search_runs([experiment], f"tags.`{_RUN}` = '{journal.run}'", max_results=5000):
         if run.data.tags.get(_KIND) == "reproduction":
@@ -89,16 +99,7 @@ def _mirror(client: MlflowClient, server: MlflowServer, out: Path, journal: Jour
 
 
 def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, tags: dict[str, str]) -> str:
-    about = journal.provenance
-    common = {
-        "mlflow.runName": name,
-        "mlflow.source.git.commit": about["commit"],
-        _RUN: journal.run,
-        "git.dirty": str(about["dirty"]).lower(),
-        "device": about["device"],
-        "processor": about["processor"],
-        **{f"version.{package}": version for package, version in about["versions"].items()},
-    }
+    common = {"mlflow.runName": name, _RUN: journal.run, **provenance_tags(journal.provenance)}
     run = client.create_run(
         experiment, start_time=_milliseconds(journal.started), tags={**common, **tags}, run_name=name
     )

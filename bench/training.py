@@ -1,59 +1,72 @@
-"""What the harness adds to `python -m hcflow train`: data sets by name, the tables' own scores, a log in MLflow.
+"""What the benchmark adds to training: data sets by name, the tables' scores, and a log in MLflow.
 
-The trainer finds this module as the plug-in `bench` of the entry point group hcflow.training.
+`hcflow.train.observers.load_plugin` finds this module through its entry point; it is a `Plugin`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bench.data import how_to_get, image_path, presence
+from bench.data import how_to_get, image_path, presence, require_data_root
 from bench.errors import BenchError
 from bench.manifest import load_manifest, manifest_names
-from bench.metrics import METRICS, Measure
-from bench.protocol import views
-from bench.training_log import RESULTS, TrainingLog
+from bench.metrics.psnr import psnr
+from bench.metrics.ssim import ssim
+from bench.protocol import Protocol, views
+from bench.training_log import MlflowLog
 from hcflow.images.io import Pixels
 from hcflow.train.observers import Log
 
+__all__ = ["images", "lr_psnr", "open_log", "score"]
+
+_RESULTS = Path("results")  # where the tables' records are unless --out says otherwise, and `nox -s ui` looks
+
 
 def images(name: str) -> list[Path] | None:
-    """The images of a data set with a manifest, or None for other names.
+    """The files of a data set, or None where there is no manifest of that name.
 
     Raises:
-        BenchError: it is not whole; the message says how to get it.
+        BenchError: images are missing; the message names the command that gets them.
     """
     if name not in manifest_names():
         return None
+    require_data_root()
     manifest = load_manifest(name)
-    found = presence(manifest)
-    if found.missing:
-        count = f"{len(found.present)} of {len(manifest.images)} images"
-        raise BenchError(f"expected the data set {name}, got {count}; {how_to_get(manifest)}")
-    return [image_path(manifest, entry) for entry in found.present]
+    here = presence(manifest).present
+    paths = [path for path in (image_path(manifest, entry) for entry in here) if path.is_file()]
+    if len(paths) < len(manifest.images):
+        raise BenchError(
+            f"{name}: expected {len(manifest.images)} images, got {len(paths)}; get them: {how_to_get(manifest)}"
+        )
+    return paths
 
 
 def score(sr: Pixels, hr: Pixels, scale: int) -> dict[str, float]:
-    """PSNR and SSIM of an 8-bit image, on Y and on RGB, with `scale` pixels cropped, as in the tables."""
-    return {
-        f"{metric}_{space}": _value(f"{metric}@{space},crop{scale},u8", sr, hr)
-        for metric in ("psnr", "ssim")
-        for space in ("y", "rgb")
-    }
+    """PSNR and SSIM on luma and RGB, `scale` pixels cropped off every side: protocols y,cropN,u8 and rgb,cropN,u8.
+
+    Args:
+        sr: uint8 (H, W, 3).
+        hr: uint8 (H, W, 3).
+        scale: of the network.
+
+    Returns:
+        psnr_y, psnr_rgb in dB (infinity for identical images), ssim_y, ssim_rgb.
+
+    Raises:
+        BenchError: the sizes differ, or the images are too small.
+    """
+    scores: dict[str, float] = {}
+    for space in ("y", "rgb"):
+        pair = views(sr / 255.0, hr, Protocol(space, scale, "u8"))
+        scores |= {f"psnr_{space}": psnr(*pair), f"ssim_{space}": ssim(*pair)}
+    return scores
 
 
 def lr_psnr(lr: Pixels, expected: Pixels) -> float:
-    """PSNR of an 8-bit LR image on RGB, without a crop."""
-    return _value("psnr@rgb,crop0,u8", lr, expected)
+    """PSNR of an LR image in dB, protocol rgb,crop0,u8; both are uint8 (h, w, 3)."""
+    return psnr(*views(lr / 255.0, expected, Protocol("rgb", 0, "u8")))
 
 
 def open_log(folder: Path) -> Log:
-    """A run in MLflow's experiment "training", in the store that holds the tables' runs."""
-    return TrainingLog(RESULTS, folder)
-
-
-def _value(measure: str, sr: Pixels, hr: Pixels) -> float:
-    parsed = Measure.parse(measure)
-    function = METRICS[parsed.metric].function
-    assert function is not None  # PSNR and SSIM are not still to come
-    return function(*views(sr / 255.0, hr, parsed.protocol))
+    """The mirror in MLflow of the run in a folder."""
+    return MlflowLog(folder, _RESULTS)
