@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hcflow.cli.entry import subparser
 from hcflow.errors import InputError
-from hcflow.train.recipe import recipe
+from hcflow.train.recipes import recipe
 
 if TYPE_CHECKING:
     from hcflow.train.benchmark import Timing

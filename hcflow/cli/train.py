@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from hcflow.cli.entry import subparser
 from hcflow.cli.watching import TerminalWatcher
 from hcflow.errors import InputError
-from hcflow.train.recipe import BUDGETS, RECIPES, recipe
+from hcflow.train.recipe import BUDGETS
+from hcflow.train.recipes import RECIPES, recipe
 
 if TYPE_CHECKING:
     from hcflow.train.observers import Plugin

@@ -21,8 +21,8 @@ from hcflow.train.cache import image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.recipe import Recipe
+from hcflow.train.session import new_model
 from hcflow.train.stage import PRECISIONS, StageTrainer, Technique
-from hcflow.train.trainer import new_model
 
 __all__ = ["Timing", "measure", "techniques_for"]
 

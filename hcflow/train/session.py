@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from hcflow.checkpoint import load
 from hcflow.config import preset_name
 from hcflow.errors import CheckpointError, InputError
@@ -15,6 +17,7 @@ from hcflow.model import HCFlow
 from hcflow.nets.perceptual import load_vgg19
 from hcflow.train.cache import ImageCache, image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
+from hcflow.train.noise import seed_of
 from hcflow.train.observers import Ending, JsonLog, Logs, Plugin, RunInfo
 from hcflow.train.processes import Processes, joined
 from hcflow.train.recipe import Recipe, Stage
@@ -22,7 +25,7 @@ from hcflow.train.stage import Technique
 from hcflow.train.trainer import Intervals, Trainer, Watcher
 from hcflow.train.validation import Validation
 
-__all__ = ["SessionWatcher", "Settings", "files_of", "train"]
+__all__ = ["SessionWatcher", "Settings", "files_of", "new_model", "train"]
 
 
 class SessionWatcher(Watcher, Protocol):
@@ -111,6 +114,7 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         logs = Logs(_logs(settings.folder, plugin) if processes.first else [])
         trainer = Trainer(
             settings.recipe,
+            _model(settings),
             batches,
             settings.folder,
             processes=processes,
@@ -118,7 +122,6 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             intervals=settings.intervals,
             seed=settings.seed,
             digest=cache.digest,
-            initial=_initial(settings),
             features=load_vgg19(settings.vgg19, processes.device) if settings.vgg19 else None,
             validation=Validation(settings.validation, plugin) if settings.validation else None,
             logs=logs,
@@ -138,6 +141,13 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         finally:
             logs.end(ending)
         return ending
+
+
+def new_model(recipe: Recipe, seed: int) -> HCFlow:
+    """A network whose first weights follow from the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of("weights", seed))
+        return HCFlow(recipe.network)
 
 
 def _clear(folder: Path) -> None:
@@ -160,9 +170,9 @@ def _say_what_is_left_out(cache: ImageCache, stage: Stage, watcher: Watcher) -> 
         watcher.say(f"leaving out {small} of {len(cache.sizes)} images, smaller than {stage.patch}x{stage.patch}")
 
 
-def _initial(settings: Settings) -> HCFlow | None:
+def _model(settings: Settings) -> HCFlow:
     if settings.initial is None:
-        return None
+        return new_model(settings.recipe, settings.seed)
     model = load(settings.initial)
     if model.config != settings.recipe.network:
         expected = preset_name(settings.recipe.network) or f"the network of {settings.recipe.name}"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Literal, Protocol
 
 import torch
@@ -24,6 +21,7 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Recipe, Stage
 from hcflow.train.stage import StageTrainer, Technique, full_precision
 from hcflow.train.state import Position, Saved, States
+from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
 from hcflow.train.validation import Validation, ValidationResult
 
@@ -69,6 +67,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
+        model: HCFlow,
         batches: Batches,
         folder: Path,
         *,
@@ -77,7 +76,6 @@ class Trainer:
         intervals: Intervals = Intervals(),
         seed: int = 0,
         digest: str = "",
-        initial: HCFlow | None = None,
         features: VGG19Features | None = None,
         validation: Validation | None = None,
         logs: Logs | None = None,
@@ -89,10 +87,9 @@ class Trainer:
         self._batches, self._features, self._validation = batches, features, validation
         self._logs = logs or Logs(())
         self._states = States(folder, keep)
-        self._stop = False
+        self._stop = StopRequest(watcher.say)
         self.position = Position()
-        self.model = initial or new_model(recipe, seed)
-        self.model.to(processes.device).train()
+        self.model = model.to(processes.device).train()
         self._stage: StageTrainer | None = None
         self._meter = Meter()
 
@@ -126,7 +123,7 @@ class Trainer:
             DivergedError: steps keep failing.
             KeyboardInterrupt: somebody asked again instead of waiting; steps since the last save are lost.
         """
-        with self._signals():
+        with self._stop:
             while self.position.stage < len(self.recipe.stages):
                 if not self._run_stage():
                     return "stopped"
@@ -164,7 +161,7 @@ class Trainer:
                 if self._look(stage, trainer, iteration, counted / seconds):
                     return "trouble"
                 started, counted = time.monotonic(), 0
-                if self.processes.world > 1 and self.processes.any(self._stop):
+                if self.processes.world > 1 and self.processes.any(self._stop.asked):
                     return self._stopped()
             else:
                 self.watcher.step(iteration, {})
@@ -174,7 +171,7 @@ class Trainer:
                 started, counted = time.monotonic(), 0
             if _due(self.intervals.save, iteration) and not last and not self._meter.failing():
                 self._save()
-            if self._stop and self.processes.world == 1:
+            if self._stop.asked and self.processes.world == 1:
                 return self._stopped()
         return "done"
 
@@ -280,30 +277,6 @@ class Trainer:
     def _stopped(self) -> Literal["stopped"]:
         self._save()
         return "stopped"
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM ask to stop after the step in flight; a second SIGINT does not wait for it."""
-
-        def ask(number: int, frame: FrameType | None) -> None:
-            if self._stop and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._stop = True
-            self.watcher.say("stopping after this step; the run can go on from there")
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def new_model(recipe: Recipe, seed: int) -> HCFlow:
-    """A network whose first weights follow from the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of("weights", seed))
-        return HCFlow(recipe.network)
 
 
 def _due(interval: int, iteration: int) -> bool:

@@ -7,7 +7,9 @@ from tiny import SIZES
 
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import Processes
-from hcflow.train.recipe import RECIPES, Losses, Recipe, Stage
+from hcflow.train.recipe import Losses, Recipe, Stage
+from hcflow.train.recipes import RECIPES
+from hcflow.train.session import new_model
 from hcflow.train.trainer import Intervals, Trainer
 
 
@@ -57,10 +59,9 @@ def make_trainer(recipe, cache, folder, batches=None, intervals=EVERY_FIVE, **ar
         return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment), start, stop, pin=False)
 
     watcher = Recorder()
-    trainer = Trainer(
-        recipe, batches or default, folder, processes=ONE, intervals=intervals, digest=cache.digest, watcher=watcher,
-        **arguments,
-    )  # fmt: skip
+    model = new_model(recipe, arguments.get("seed", 0))
+    where = {"processes": ONE, "intervals": intervals, "digest": cache.digest, "watcher": watcher}
+    trainer = Trainer(recipe, model, batches or default, folder, **where, **arguments)
     return trainer, watcher
 
 

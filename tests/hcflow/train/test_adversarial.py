@@ -40,7 +40,7 @@ def test_adversarial_stage_goes_on_with_its_discriminator(cache, tmp_path):
 
     def add(values, skipped):
         original(values, skipped)
-        first._stop = first.position.step == 8
+        first._stop.asked = first.position.step == 8
 
     first._meter.add = add
     assert first.run() == "stopped"

@@ -53,13 +53,13 @@ def _tiny(monkeypatch):
     """The recipes' networks, tiny."""
     from dataclasses import replace
 
-    from hcflow.train import recipe
+    from hcflow.train import recipes
 
     tiny = {
-        name: replace(one, network=SIZES.get(name.rstrip("+"), one.network)) for name, one in recipe.RECIPES.items()
+        name: replace(one, network=SIZES.get(name.rstrip("+"), one.network)) for name, one in recipes.RECIPES.items()
     }
     for name, one in tiny.items():
-        monkeypatch.setitem(recipe.RECIPES, name, one)
+        monkeypatch.setitem(recipes.RECIPES, name, one)
 
 
 def test_smoke_on_sample_writes_saves_weights_log_and_pictures(command, pictures, tmp_path, capsys):

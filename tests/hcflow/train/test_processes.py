@@ -21,6 +21,7 @@ from training_tools import Recorder, tiny_recipe
 from hcflow.train.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import joined
+from hcflow.train.session import new_model
 from hcflow.train.stage import Technique
 from hcflow.train.trainer import Intervals, Trainer
 cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
@@ -30,10 +31,10 @@ with joined("cpu") as processes:
         return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share), start, stop, pin=False)
     watcher = Recorder()
     folder = Path({folder!r}) / f"run{{processes.world}}-{accumulate}"
-    trainer = Trainer(
-        tiny_recipe({recipe!r}, 4), batches, folder, processes=processes, technique=Technique(accumulate={accumulate}),
-        intervals=Intervals(1, 2, 0), watcher=watcher, digest=cache.digest,
-    )
+    recipe = tiny_recipe({recipe!r}, 4)
+    how = dict(technique=Technique(accumulate={accumulate}), intervals=Intervals(1, 2, 0), digest=cache.digest)
+    model = new_model(recipe, 0)
+    trainer = Trainer(recipe, model, batches, folder, processes=processes, watcher=watcher, **how)
     trainer.resume()
     assert trainer.run() == "finished"
     weights = float(sum(p.double().abs().sum() for p in trainer.model.parameters()))

@@ -4,7 +4,8 @@ import pytest
 
 from hcflow.config import CASES, PRESETS
 from hcflow.errors import ConfigError
-from hcflow.train.recipe import BUDGETS, RECIPES, Losses, Recipe, Stage, recipe
+from hcflow.train.recipe import BUDGETS, Losses, Recipe, Stage
+from hcflow.train.recipes import RECIPES, recipe
 
 
 def test_the_papers_schedules():

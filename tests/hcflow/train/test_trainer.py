@@ -11,6 +11,7 @@ from training_tools import ONE, Recorder, assert_same, make_trainer, parameters_
 
 from hcflow.checkpoint import load
 from hcflow.errors import CheckpointError
+from hcflow.train.session import new_model
 from hcflow.train.state import States
 from hcflow.train.trainer import Intervals, Trainer
 
@@ -30,7 +31,7 @@ def test_stopping_and_going_on_changes_no_bit(name, cache, tmp_path):
 
         def add(values, skipped, part=part, original=original):
             original(values, skipped)
-            part._stop = part.position.step % 7 == 6  # asks to stop after every seventh step
+            part._stop.asked = part.position.step % 7 == 6  # asks to stop after every seventh step
 
         part._meter.add = add
         if part.run() == "finished":
@@ -102,10 +103,9 @@ def test_saves_of_another_run_are_refused(cache, tmp_path, change, message):
     make_trainer(tiny_recipe("rescale_x4", 2), cache, tmp_path)[0].run()
     arguments = {"recipe": tiny_recipe("rescale_x4", 2), "seed": 0, "digest": cache.digest}
     changed = change(arguments)
-    trainer = Trainer(
-        changed["recipe"], lambda *_: (), tmp_path, processes=ONE, seed=changed["seed"], digest=changed["digest"],
-        watcher=Recorder(),
-    )  # fmt: skip
+    recipe = changed.pop("recipe")
+    model = new_model(recipe, 0)
+    trainer = Trainer(recipe, model, lambda *_: (), tmp_path, processes=ONE, watcher=Recorder(), **changed)
     with pytest.raises(CheckpointError, match=f"{message}.*--restart"):
         trainer.resume()
 
