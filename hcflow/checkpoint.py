@@ -62,13 +62,24 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     return model.to(device).eval()
 
 
-def save(model: HCFlow, path: str | os.PathLike[str]) -> None:
+def save(model: HCFlow, path: str | os.PathLike[str], half: bool = False) -> None:
     """Write our own format: safetensors with the configuration in the metadata, so it needs no other file.
 
     The file appears under its name only when it is complete.
+
+    Args:
+        model: to write.
+        path: of the file.
+        half: whether to store weights in float16, in half the space; they are read back as float32.
+
+    Raises:
+        CheckpointError: `half`, and a weight is too large for float16.
     """
     metadata = {_METADATA_KEY: model.config.to_json(), "format": "pt"}
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if half:
+        tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+        _check_finite(tensors, f"{path} in float16")
     write_atomically(Path(path), to_safetensors(tensors, metadata))
 
 
@@ -143,9 +154,10 @@ def _load_own(file: Path) -> HCFlow:
     try:
         with safetensors.safe_open(str(file), framework="pt") as stream:
             metadata = stream.metadata() or {}
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
+            stored = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
         raise CheckpointError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
+    tensors = {key: value.float() if value.dtype == torch.float16 else value for key, value in stored.items()}
     if _METADATA_KEY not in metadata:
         raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
     try:

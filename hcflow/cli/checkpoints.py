@@ -31,10 +31,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "Convert a checkpoint between the official layout (.pth) and our own (.safetensors).",
         "The ending of OUT decides.\n\nexamples:\n"
         "  python -m hcflow export run/best.safetensors -o best.pth      for the released code\n"
-        "  python -m hcflow export SR_DF2K_X4_HCFlow.pth -o sr.safetensors",
+        "  python -m hcflow export SR_DF2K_X4_HCFlow.pth -o sr.safetensors\n"
+        "  python -m hcflow export run/best.safetensors -o small.safetensors --half",
     )
     export.add_argument("file", type=Path, metavar="FILE", help="checkpoint to read")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=".pth or .safetensors")
+    export.add_argument("--half", action="store_true", help="store float16 (.safetensors only)")
     export.set_defaults(run=_export)
 
 
@@ -64,7 +66,14 @@ def _export(args: argparse.Namespace) -> int:
         raise InputError(f"expected an output that ends in .pth or .safetensors, got {args.output}")
     if not args.output.parent.is_dir():
         raise InputError(f"expected an existing folder for the output, got {args.output.parent}")
+    if args.half and args.output.suffix == ".pth":
+        raise InputError(
+            f"expected a .safetensors output for --half, got {args.output}: the released code wants float32"
+        )
     model = load(args.file)
-    (export if args.output.suffix == ".pth" else save)(model, args.output)
+    if args.output.suffix == ".pth":
+        export(model, args.output)
+    else:
+        save(model, args.output, half=args.half)
     print(args.output)
     return 0

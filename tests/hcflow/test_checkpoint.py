@@ -175,3 +175,25 @@ def test_unknown_presets_list_the_choices():
         hcflow.preset("sr_x2")
     assert issubclass(ConfigError, HCFlowError)
     assert issubclass(HCFlowError, ValueError)
+
+
+def test_half_precision_takes_half_the_space_and_comes_back_as_float32(tmp_path):
+    net = model("rescale_x4").float()
+    hcflow.save(net, tmp_path / "whole.safetensors")
+    hcflow.save(net, tmp_path / "half.safetensors", half=True)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    headers = [safetensors_header_size(tmp_path / f"{name}.safetensors") for name in ("half", "whole")]
+    assert 2 * (sizes[0] - headers[0]) < 1.02 * (sizes[1] - headers[1])
+    back = hcflow.load(tmp_path / "half.safetensors")
+    for (name, got), (_, expected) in zip(back.named_parameters(), net.named_parameters(), strict=True):
+        assert got.dtype == torch.float32, name
+        torch.testing.assert_close(got, expected, rtol=2**-11, atol=2**-24)
+    with torch.no_grad():
+        next(net.parameters()).fill_(1e6)
+    with pytest.raises(CheckpointError, match=r"in float16: expected finite weights"):
+        hcflow.save(net, tmp_path / "large.safetensors", half=True)
+    assert not (tmp_path / "large.safetensors").exists()
+
+
+def safetensors_header_size(path):
+    return 8 + int.from_bytes(path.read_bytes()[:8], "little")
