@@ -19,6 +19,7 @@ from bench.errors import BenchError, StorageError
 from bench.manifest import ImageEntry, Manifest
 from bench.methods import METHODS, Downscaler, Method, build_method
 from bench.metrics import METRICS
+from bench.own import as_json
 from bench.pairs import draw_seed, low_resolution
 from bench.planning import Pass, datasets_of, draws_of, passes, why_not
 from bench.protocol import Values, views
@@ -255,6 +256,7 @@ def _open_journal(request: Request) -> Journal:
         "rows": [row.name for row in request.rows],
         "datasets": list(request.datasets),
         "limit": request.limit,
+        "own_rows": as_json(request.suite, request.rows),
     }
     name = f"{now:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
     about = provenance(request.device)

@@ -61,7 +61,8 @@ class Row:
         key: which line of the published CSV file it is; empty for a row that the paper does not have.
         method: key of METHODS.
         settings: what the method is built with.
-        needs: weight entries without which it cannot run.
+        needs: weight entries, or files of weights, without which it cannot run.
+        beside: the row that one of our own stands next to.
         describe: what the CSV file says of other rows, for a row that the paper does not have.
         temperature: of its draws.
         as_published: see there.
@@ -73,6 +74,7 @@ class Row:
     key: Mapping[str, str] = field(default_factory=dict)
     describe: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    beside: str = ""
     temperature: float = 0.0
     as_published: AsPublished | None = None
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from bench.errors import BenchError
 from bench.manifest import load_manifest
 from bench.mlflow_store import MlflowStore, in_one_line, provenance_tags, without_password
+from bench.own import with_own_rows
 from bench.store import Journal, Json, load_records
 from bench.suite import load_suite
 from bench.tables import Cell, cells_of
@@ -109,7 +110,7 @@ def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, 
 def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, journal: Journal, entry: Json) -> None:
     from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
-    suite = load_suite(journal.table)
+    suite = with_own_rows(load_suite(journal.table), [journal])
     row = suite.select([entry["row"]])[0]
     manifest = load_manifest(entry["dataset"])
     records = load_records(out, entry["key"])

@@ -80,7 +80,9 @@ def weight_names() -> list[str]:
 
 
 def weight_entry(name: str) -> WeightEntry:
-    """The entry of that id, or an error that lists the choices."""
+    """The entry of that id, or of a file of one's own (an absolute path); else an error that lists the choices."""
+    if Path(name).is_absolute():
+        return WeightEntry(name, name, "a row of your own", "of whoever trained it", note="train it again")
     if name not in weight_entries():
         raise unknown("weight entry", name, weight_names())
     return weight_entries()[name]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "hcflow"))  # for the helper modules there: tiny, golden_files, ..
 
 
 @pytest.fixture

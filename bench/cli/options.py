@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.own import with_own_rows
+from bench.store import load_journals
 from bench.suite import Suite, load_suite, suite_names
 
 
@@ -21,9 +23,10 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def suite_of(number: str) -> Suite:
-    """The suite of `--table N`; `4` and `table4` are the same."""
-    return load_suite(f"table{number.removeprefix('table')}")
+def suite_of(number: str, out: Path) -> Suite:
+    """The suite of `--table N` (`4` and `table4` are the same), with the rows that earlier runs added."""
+    suite = load_suite(f"table{number.removeprefix('table')}")
+    return with_own_rows(suite, load_journals(out, suite.name))
 
 
 def positive(text: str) -> int:

@@ -38,7 +38,7 @@ def _report(args: argparse.Namespace) -> int:
     names = [f"table{args.table.removeprefix('table')}"] if args.table else suite_names()
     written: list[Path] = []
     for name in names:
-        suite = suite_of(name)
+        suite = suite_of(name, args.out)
         if args.table or load_journals(args.out, name):
             target = args.to or args.out
             written += write_reports(build_table(suite, args.out), args.out, target, thumbnails=not args.no_thumbnails)

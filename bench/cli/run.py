@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -16,20 +18,24 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from bench.ablation import trained_weights
 from bench.acquire import fetch
 from bench.cli.options import add_out, add_table, positive, suite_of
 from bench.cli.progress import DownloadBar
 from bench.data import presence
 from bench.errors import BenchError
 from bench.manifest import load_manifest
+from bench.own import own_row, with_rows
 from bench.provenance import choose_device
 from bench.report import write_reports
 from bench.report.text import render_text
 from bench.runner import Outcome, Request, run
-from bench.suite import Suite
+from bench.suite import Row, Suite
 from bench.tables import build_table
 from bench.tracking import Tracker
 from hcflow.cli.entry import subparser
+from hcflow.cli.watching import TerminalWatcher
+from hcflow.train.recipe import BUDGETS
 
 _DESCRIPTION = """\
 Measure the cells (row x data set) of one of the paper's tables, print what the paper published, what was measured and
@@ -46,6 +52,8 @@ examples:
   python -m bench run --table 4 --method bicubic --dataset Set5 Set14
   python -m bench run --table 4 --dataset Sample --limit 1
   python -m bench run --ablation case5                    the row of table 1
+  python -m bench run --ablation case5 --budget smoke     the same with weights trained now, for seconds
+  python -m bench run --table 4 --weights runs/rescale_x4-hour/weights/best.safetensors
 """
 
 
@@ -59,22 +67,46 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="only these data sets")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each data set")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda[:N] (default: auto)")
+    own = parser.add_argument_group("weights of your own, as a row beside the paper's")
+    own.add_argument(
+        "--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or of python -m hcflow"
+    )
+    own.add_argument("--budget", choices=BUDGETS, help="with --ablation: train the case, unless that was done before")
+    own.add_argument("--train-data", nargs="+", default=[], metavar="DIR", help="for --budget (smoke: Sample)")
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    suite = suite_of("1" if args.ablation else args.table)
+    suite = suite_of("1" if args.ablation else args.table, args.out)
     rows = suite.select([args.ablation, *args.method] if args.ablation else args.method)
     if args.fetch:
         _fetch_missing(suite, args.dataset)
-    request = Request(suite, rows, args.dataset, args.limit, choose_device(args.device), args.out)
+    device = choose_device(args.device)
+    own = _own_rows(args, suite, rows)
+    if own:
+        suite, rows = with_rows(suite, own), own
+    request = Request(suite, rows, args.dataset, args.limit, device, args.out)
     tracker = Tracker(args.out)
     with _Bar() as bar:
         outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker)
     return 2 if outcome.problems else 0
+
+
+def _own_rows(args: argparse.Namespace, suite: Suite, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows of --weights or --budget, which take the place of what was selected."""
+    if args.budget is None and args.weights is None:
+        return ()
+    if args.budget is not None and not args.ablation:
+        raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
+    if args.budget is None:
+        beside = next((row for row in rows if row.method == "hcflow"), rows[0])
+        return (own_row(suite, beside, args.weights, str(args.weights)),)
+    with TerminalWatcher() as watcher:
+        file, steps = trained_weights(rows[0].name, args.budget, args.train_data, args.device, watcher)
+    return (own_row(suite, rows[0], file, f"ours, {args.budget}, {steps:,} steps"),)
 
 
 def _fetch_missing(suite: Suite, names: list[str]) -> None:

@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _show(args: argparse.Namespace) -> int:
-    table = build_table(suite_of(args.table), args.out)
+    table = build_table(suite_of(args.table, args.out), args.out)
     if args.format == "text":
         console = Console()
         print(render_text(table, color=console.is_terminal), end="")

@@ -22,10 +22,11 @@ from hcflow.train.observers import Ending, JsonLog, Logs, Plugin, RunInfo
 from hcflow.train.processes import Processes, joined
 from hcflow.train.recipe import Recipe, Stage
 from hcflow.train.stage import Technique
+from hcflow.train.state import States
 from hcflow.train.trainer import Intervals, Trainer, Watcher
 from hcflow.train.validation import Validation
 
-__all__ = ["SessionWatcher", "Settings", "files_of", "new_model", "train"]
+__all__ = ["SessionWatcher", "Settings", "files_of", "is_finished", "new_model", "train"]
 
 
 class SessionWatcher(Watcher, Protocol):
@@ -141,6 +142,12 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         finally:
             logs.end(ending)
         return ending
+
+
+def is_finished(folder: Path, recipe: Recipe) -> bool:
+    """Whether the run in a folder has come to the end of this recipe."""
+    saved = States(folder).latest(lambda _: None)
+    return saved is not None and saved.recipe == recipe.to_json() and saved.position.stage == len(recipe.stages)
 
 
 def new_model(recipe: Recipe, seed: int) -> HCFlow:

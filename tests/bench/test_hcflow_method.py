@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny import model
 
 from bench import runner, suite, weights
 from bench.__main__ import main
@@ -19,27 +20,15 @@ from bench.suite import Row, load_suite
 from bench.tables import build_table
 from bench.weights import WeightEntry, weight_entries
 from hcflow.checkpoint import save
-from hcflow.config import PRESETS, ConditionerConfig
 from hcflow.images.tensors import to_pixels, to_tensor
-from hcflow.model import HCFlow, quantise
+from hcflow.model import quantise
 
 CPU = torch.device("cpu")
 
 
 def tiny(preset):
     """A small network with weights that do something."""
-    torch.manual_seed(0)
-    conditioner = ConditionerConfig(4, 4, (1, 1), PRESETS[preset].conditioner.output)
-    config = replace(PRESETS[preset], K=2, P=2, width=4, conditional_width=4, conditioner=conditioner)
-    model = HCFlow(config)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 4 and "conv" in name:
-                parameter.normal_(std=0.05)
-        for name, buffer in model.named_buffers():
-            if name.endswith("initialised"):
-                buffer.fill_(True)
-    return model.eval()
+    return model(preset, torch.float32)
 
 
 @pytest.fixture
@@ -62,12 +51,12 @@ def test_rescaling_makes_its_own_8_bit_lr_and_restores_it(checkpoint, picture):
     method = build_method("hcflow", 4, {}, [checkpoint("rescale_x4")], CPU)
     assert isinstance(method, Rescaling)
     assert isinstance(method, Downscaler)
-    model = tiny("rescale_x4")
+    network = tiny("rescale_x4")
     with torch.no_grad():
-        expected_lr = quantise(model.downscale(to_tensor(picture)))
+        expected_lr = quantise(network.downscale(to_tensor(picture)))
         lr = method.downscale(picture)
         torch.testing.assert_close(lr[None], expected_lr, rtol=0, atol=1e-6)
-        expected = model.decode(lr[None], 1.0, generator=torch.Generator().manual_seed(5))[0]
+        expected = network.decode(lr[None], 1.0, generator=torch.Generator().manual_seed(5))[0]
     torch.testing.assert_close(method.restore(lr, 1.0, 5), expected, rtol=1e-4, atol=1e-4)
 
 
