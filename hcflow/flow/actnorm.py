@@ -62,6 +62,7 @@ class ActNorm(Transform):
         deviation = _channel_mean((x + self.bias).square()).sqrt()
         self.logs.copy_(-(deviation + 1e-6).log())
         self.initialised.fill_(True)
+        self._known = True
 
     def _load_from_state_dict(self, *args: Any, **keywords: Any) -> None:  # noqa: ANN401 - torch's own signature
         super()._load_from_state_dict(*args, **keywords)

@@ -73,6 +73,8 @@ def set_subnet_precision(model: nn.Module, precision: torch.dtype | None) -> Non
 
 def set_compilation(model: nn.Module, compiled: bool) -> None:
     """Let torch.compile fuse every outermost subnet in training mode; at evaluation every size would compile anew."""
+    if compiled:  # a compiled function serves one kind of subnet at one size; the default is 8 of them
+        torch._dynamo.config.recompile_limit = 64
     for subnet in _outermost(model):
         subnet._compiled = torch.compile(subnet._in_precision, dynamic=False) if compiled else None
 
@@ -143,12 +145,7 @@ def _normalised(conv: nn.Conv2d, actnorm: ActNorm, parts: list[Tensor]) -> Tenso
     if actnorm.awaits_data():
         return actnorm(conv(torch.cat(parts, 1)))[0]
     scale = actnorm.logs.exp()
-    weights = (conv.weight * scale.view(-1, 1, 1, 1)).split([part.shape[1] for part in parts], 1)
-    padding = conv.kernel_size[0] // 2
-    out = F.conv2d(parts[0], weights[0], (actnorm.bias * scale).flatten(), padding=padding)
-    for part, weight in zip(parts[1:], weights[1:], strict=True):
-        out = out.add_(F.conv2d(part, weight, padding=padding))
-    return out
+    return _convolve(parts, conv.weight * scale.view(-1, 1, 1, 1), (actnorm.bias * scale).flatten())
 
 
 class DenseBlock(Subnet):
@@ -167,24 +164,20 @@ class DenseBlock(Subnet):
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Map (N, in, H, W) to (N, out, H, W).
 
-        Every feature is convolved once for all convolutions that see it, and `pending` collects, side by side, what
-        those still to come have got. That is what convolving concatenated features gives, but no concatenation is
-        kept for the backward pass, which leaves a third of the memory.
+        Features are convolved one by one and the results added, which is what convolving their concatenation gives;
+        but no concatenation is kept for the backward pass, which leaves a third of the memory.
         """
-        feature = x if context is None else torch.cat((x, context), 1)
-        weights: list[Tensor] = [conv.weight for conv in self.convs]  # type: ignore[misc]
-        bias = torch.cat([conv.bias for conv in self.convs])  # type: ignore[misc]
-        pending = F.conv2d(feature, _share(weights, 0, feature), bias, padding=1)
-        seen = feature.shape[1]
-        while len(weights) > 1:
-            growth = weights.pop(0).shape[0]
-            own, pending = pending.split([growth, pending.shape[1] - growth], 1)
-            feature = F.leaky_relu(own, 0.2)
-            pending = F.conv2d(feature, _share(weights, seen, feature), padding=1).add_(pending)
-            seen += growth
-        return pending
+        features = [x if context is None else torch.cat((x, context), 1)]
+        for conv in self.convs[:4]:
+            features.append(F.leaky_relu(_convolve(features, conv.weight, conv.bias), 0.2, inplace=True))  # type: ignore[arg-type]
+        return _convolve(features, self.convs[4].weight, self.convs[4].bias)  # type: ignore[arg-type]
 
 
-def _share(weights: list[Tensor], start: int, feature: Tensor) -> Tensor:
-    """The part of the weights that a feature meets, whose channels begin at `start`, for all of the convolutions."""
-    return torch.cat([weight[:, start : start + feature.shape[1]] for weight in weights])
+def _convolve(parts: list[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution of parts side by side, each with its share of the weights, padded to keep the size."""
+    shares = weight.split([part.shape[1] for part in parts], 1)
+    padding = weight.shape[-1] // 2
+    out = F.conv2d(parts[0], shares[0], bias, padding=padding)
+    for part, share in zip(parts[1:], shares[1:], strict=True):
+        out = out.add_(F.conv2d(part, share, padding=padding))
+    return out

@@ -28,12 +28,13 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "RRDB on Set5, Set14, BSD100, Urban100, DIV2K, Sample: needs weights RRDB_PSNR_x4" in printed
     assert {path.name for path in out.glob("table4.*")} == {"table4.json", "table4.md", "table4.html", "table4.tex"}
     with sqlite3.connect(out / "mlflow.db") as store:
-        assert store.execute("select count(*) from runs").fetchone() == (2,)
+        assert store.execute("select count(*) from runs").fetchone() == (3,)  # the reproduction, bicubic, ours
     assert main(["show", "--table", "4", "--format", "json", "--out", str(out)]) == 0
     cells = json.loads(capsys.readouterr().out)
     measured = [cell for cell in cells if cell["value"] is not None]
     assert {(cell["row"], cell["dataset"], cell["verdict"]) for cell in measured} == {
-        ("Bicubic", "Sample", "no published value")
+        ("Bicubic", "Sample", "no published value"),
+        ("HCFlow (ours, 6000 steps)", "Sample", "no published value"),
     }
     for name in ("text", "md", "html", "tex"):
         assert main(["show", "--table", "table4", "--format", name, "--out", str(out)]) == 0

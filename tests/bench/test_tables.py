@@ -133,7 +133,7 @@ def test_other_data_sets_have_no_published_value(tmp_path: Path) -> None:
 def test_json_has_one_object_per_cell_with_the_promised_fields(tmp_path: Path) -> None:
     store(tmp_path, [*(record(str(i), 28.9, 28.42) for i in range(4)), record("4", math.inf, 28.42)])
     cells = json.loads(render_json(build_table(TABLE4, tmp_path)), parse_constant=pytest.fail)
-    assert len(cells) == 11 * 5 * 2
+    assert len(cells) == len(TABLE4.rows) * 5 * 2
     promised = {
         "table", "row", "dataset", "metric", "value", "stderr", "n", "published", "value_as_published", "difference",
         "verdict", "protocol",

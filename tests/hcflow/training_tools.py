@@ -17,7 +17,8 @@ def tiny_recipe(name="rescale_x4", iterations=20, **changes):
     """One of the recipes with a tiny network, few steps and small batches."""
     whole = RECIPES[name]
     size = SIZES[name.rstrip("+")]
-    stages = tuple(replace(stage.shortened(iterations), batch=4, patch=32, **changes) for stage in whole.stages)
+    settings = {"batch": 4, "patch": 32, **changes}
+    stages = tuple(replace(stage.shortened(iterations), **settings) for stage in whole.stages)
     return Recipe(f"tiny {name}", size, stages)
 
 
