@@ -252,12 +252,13 @@ class _Image:
 
 def _open_journal(request: Request) -> Journal:
     now = datetime.now(UTC)
-    command = {
+    command: dict[str, Any] = {
         "rows": [row.name for row in request.rows],
         "datasets": list(request.datasets),
         "limit": request.limit,
-        "own_rows": as_json(request.suite, request.rows),
     }
+    if own := as_json(request.suite, request.rows):
+        command["own_rows"] = own
     name = f"{now:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
     about = provenance(request.device)
     journal = Journal(request.out, name, request.suite.name, now.isoformat(timespec="seconds"), command, about)
