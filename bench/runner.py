@@ -229,7 +229,8 @@ class _Image:
                     value = function(*views(sr, hr, measure.protocol))
                     values.setdefault(value_name(measure.id, one.temperature), []).append(value)
                 if number == draw == 0:
-                    save_thumbnails(self.request.out, self.cell.key, self.manifest.name, self.entry.id, hr, lr, sr)
+                    place = (self.request.out, self.cell.key, self.manifest.name, self.entry.id)
+                    save_thumbnails(*place, hr, lr, sr, own_lr=isinstance(method, Downscaler))
         return values
 
     def _low_resolution(self, method: Method, hr: Pixels, one: Pass) -> torch.Tensor:
