@@ -9,7 +9,7 @@ import torch
 
 from bench.errors import BenchError
 from hcflow.checkpoint import load
-from hcflow.errors import HCFlowError
+from hcflow.errors import HCFlowError, SingularWeightError
 from hcflow.folded.decoder import fold
 from hcflow.images.io import Pixels
 from hcflow.images.tensors import to_pixels, to_tensor
@@ -49,14 +49,16 @@ def hcflow(scale: int, weights: Sequence[Path], device: torch.device) -> SuperRe
     """The method for a checkpoint, official or our own; which task it does is in the checkpoint.
 
     Raises:
-        BenchError: not one file, no HCFlow checkpoint, or one for another scale.
+        BenchError: not one file, no HCFlow checkpoint, one for another scale, or one that cannot be inverted.
     """
     if len(weights) != 1:
         raise BenchError(f"hcflow: expected one file of weights, got {len(weights)}")
     try:
         model = load(weights[0], device)
+        if model.config.scale != scale:
+            raise BenchError(f"{weights[0]}: expected a network for x{scale}, got one for x{model.config.scale}")
+        return (Rescaling if model.config.q is None else SuperResolution)(model, device)
+    except SingularWeightError as error:
+        raise BenchError(f"{weights[0]}: {error}") from None
     except HCFlowError as error:
         raise BenchError(str(error)) from None
-    if model.config.scale != scale:
-        raise BenchError(f"{weights[0]}: expected a network for x{scale}, got one for x{model.config.scale}")
-    return (Rescaling if model.config.q is None else SuperResolution)(model, device)

@@ -11,8 +11,9 @@ from tiny import model
 from bench import runner, suite, weights
 from bench.__main__ import main
 from bench.errors import BenchError
-from bench.methods import Downscaler, build_method
+from bench.methods import METHODS, Downscaler, build_method
 from bench.methods.hcflow import Rescaling, SuperResolution
+from bench.provenance import ROOT
 from bench.report.html import render_html
 from bench.report.latex import render_latex
 from bench.report.machine import render_json
@@ -84,6 +85,12 @@ def test_weights_that_do_not_fit_are_one_line(checkpoint, tmp_path):
         build_method("hcflow", 4, {}, [tmp_path / "foreign.pth"], CPU)
     with pytest.raises(BenchError, match="expected one file of weights, got 2"):
         build_method("hcflow", 4, {}, [tmp_path / "a", tmp_path / "b"], CPU)
+    singular = tiny("rescale_x4")
+    with torch.no_grad():
+        next(parameter for parameter in singular.parameters() if parameter.ndim == 2).zero_()
+    save(singular, tmp_path / "singular.safetensors")
+    with pytest.raises(BenchError, match=r"singular.safetensors: expected a 1x1 convolution with condition number"):
+        build_method("hcflow", 4, {}, [tmp_path / "singular.safetensors"], CPU)
 
 
 @pytest.fixture
@@ -147,6 +154,12 @@ def test_each_row_shows_the_lr_that_it_restored(trained_row, tmp_path):
     assert bicubic.read_bytes() == before
     assert own != bicubic
     assert own.read_bytes() != before
+
+
+def test_the_digest_covers_how_a_file_becomes_weights():
+    code = METHODS["hcflow"].code
+    assert {"hcflow/checkpoint.py", "hcflow/official.py", "hcflow/files.py"} <= set(code)
+    assert all((ROOT / path).exists() for path in code)
 
 
 def test_every_format_says_that_there_is_no_published_value(trained_row, tmp_path):
