@@ -11,6 +11,8 @@ from bench.errors import BenchError
 from bench.store import Journal, Json
 from bench.suite import Row, Suite, load_suite
 from bench.typed import from_table
+from hcflow.checkpoint import info
+from hcflow.errors import HCFlowError
 
 
 def own_row(suite: Suite, beside: Row, file: Path, label: str) -> Row:
@@ -25,6 +27,8 @@ def own_row(suite: Suite, beside: Row, file: Path, label: str) -> Row:
         raise BenchError(f"expected a row of HCFlow to put weights of your own beside, got {beside.name}")
     line = suite.csv_line(beside)
     describe = {name: line.get(name, "") for name in suite.describe}
+    if "params" in describe:
+        describe["params"] = _size_of(file)
     name = f"{beside.name} ({label})"
     return replace(
         beside,
@@ -35,6 +39,14 @@ def own_row(suite: Suite, beside: Row, file: Path, label: str) -> Row:
         beside=beside.name,
         as_published=None,
     )
+
+
+def _size_of(file: Path) -> str:
+    """Learned numbers in millions, as tables print them."""
+    try:
+        return f"{info(file).parameters / 1e6:.2f}M"
+    except HCFlowError as error:
+        raise BenchError(str(error)) from None
 
 
 def as_json(suite: Suite, rows: Iterable[Row]) -> list[Json]:

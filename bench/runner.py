@@ -229,7 +229,8 @@ class _Image:
                     value = function(*views(sr, hr, measure.protocol))
                     values.setdefault(value_name(measure.id, one.temperature), []).append(value)
                 if number == draw == 0:
-                    save_thumbnails(self.request.out, self.cell.key, self.manifest.name, self.entry.id, hr, lr, sr)
+                    place = (self.request.out, self.cell.key, self.manifest.name, self.entry.id)
+                    save_thumbnails(*place, hr, lr, sr, own_lr=isinstance(method, Downscaler))
         return values
 
     def _low_resolution(self, method: Method, hr: Pixels, one: Pass) -> torch.Tensor:
@@ -252,12 +253,13 @@ class _Image:
 
 def _open_journal(request: Request) -> Journal:
     now = datetime.now(UTC)
-    command = {
+    command: dict[str, Any] = {
         "rows": [row.name for row in request.rows],
         "datasets": list(request.datasets),
         "limit": request.limit,
-        "own_rows": as_json(request.suite, request.rows),
     }
+    if own := as_json(request.suite, request.rows):
+        command["own_rows"] = own
     name = f"{now:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
     about = provenance(request.device)
     journal = Journal(request.out, name, request.suite.name, now.isoformat(timespec="seconds"), command, about)

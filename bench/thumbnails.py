@@ -16,8 +16,10 @@ from hcflow.images.io import Pixels
 _SIDE = 192  # pixels of the longer side
 
 
-def save_thumbnails(out: Path, key: str, dataset: str, image: str, hr: Pixels, lr: torch.Tensor, sr: Values) -> None:
-    """Write the three thumbnails of an image; HR and LR are shared by all rows of a data set.
+def save_thumbnails(
+    out: Path, key: str, dataset: str, image: str, hr: Pixels, lr: torch.Tensor, sr: Values, *, own_lr: bool = False
+) -> None:
+    """Write the three thumbnails of an image; HR and the bicubic LR are shared by all rows of a data set.
 
     Args:
         out: the results folder.
@@ -27,16 +29,24 @@ def save_thumbnails(out: Path, key: str, dataset: str, image: str, hr: Pixels, l
         hr: uint8 (H, W[, 3]).
         lr: (C, h, w) in [0, 1].
         sr: (H, W[, 3]) in [0, 1].
+        own_lr: whether the method made the LR itself, so that no other row has it.
     """
     small = to_bytes(np.moveaxis(lr.cpu().numpy(), 0, 2).squeeze(), "u8").astype(np.uint8)
     _write(thumbnail_path(out, dataset, image, "hr"), hr)
-    _write(thumbnail_path(out, dataset, f"{image}-x{hr.shape[0] // small.shape[0]}", "lr"), small)
+    group, name = (key, image) if own_lr else (dataset, f"{image}-x{hr.shape[0] // small.shape[0]}")
+    _write(thumbnail_path(out, group, name, "lr"), small)
     _write(thumbnail_path(out, key, image, "sr"), to_bytes(sr, "u8").astype(np.uint8))
 
 
 def thumbnail_path(out: Path, group: str, image: str, kind: str) -> Path:
-    """File of a thumbnail: `group` is the data set for HR and LR, the cell's key for SR."""
+    """File of a thumbnail: `group` is the data set for what its rows share, the cell's key for its own."""
     return out / "thumbnails" / group / f"{image}-{kind}.webp"
+
+
+def lr_path(out: Path, key: str, dataset: str, image: str, scale: int) -> Path:
+    """The LR that a cell restored: its own where its method made one, else the one that the rows share."""
+    own = thumbnail_path(out, key, image, "lr")
+    return own if own.is_file() else thumbnail_path(out, dataset, f"{image}-x{scale}", "lr")
 
 
 def _write(path: Path, pixels: Pixels) -> None:

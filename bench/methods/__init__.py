@@ -65,6 +65,7 @@ class MethodEntry:
 
 
 _MODEL = (
+    *("hcflow/checkpoint.py", "hcflow/official.py", "hcflow/files.py"),  # how a file becomes weights
     *("hcflow/config.py", "hcflow/level.py", "hcflow/model.py", "hcflow/sampling.py", "hcflow/tiling.py"),
     *("hcflow/flow", "hcflow/folded", "hcflow/images", "hcflow/nets"),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from bench.errors import BenchError
 from hcflow.checkpoint import load
-from hcflow.errors import HCFlowError
+from hcflow.errors import HCFlowError, SingularWeightError
 from hcflow.folded.decoder import fold
 from hcflow.images.io import Pixels
 from hcflow.images.tensors import to_pixels, to_tensor
@@ -45,18 +46,28 @@ class Rescaling(SuperResolution):
         return to_tensor(lr)[0]
 
 
-def hcflow(scale: int, weights: Sequence[Path], device: torch.device) -> SuperResolution:
-    """The method for a checkpoint, official or our own; which task it does is in the checkpoint.
+Task = Literal["super-resolution", "rescaling"]
+
+
+def hcflow(
+    scale: int, weights: Sequence[Path], device: torch.device, task: Task = "super-resolution"
+) -> SuperResolution:
+    """The method for a checkpoint, official or our own.
 
     Raises:
-        BenchError: not one file, no HCFlow checkpoint, or one for another scale.
+        BenchError: not one file, no HCFlow checkpoint, one for another scale or task, or one that cannot be inverted.
     """
     if len(weights) != 1:
         raise BenchError(f"hcflow: expected one file of weights, got {len(weights)}")
     try:
         model = load(weights[0], device)
+        if model.config.scale != scale:
+            raise BenchError(f"{weights[0]}: expected a network for x{scale}, got one for x{model.config.scale}")
+        got: Task = "rescaling" if model.config.q is None else "super-resolution"
+        if got != task:
+            raise BenchError(f"{weights[0]}: expected a network for {task}, got one for {got}")
+        return (Rescaling if task == "rescaling" else SuperResolution)(model, device)
+    except SingularWeightError as error:
+        raise BenchError(f"{weights[0]}: {error}") from None
     except HCFlowError as error:
         raise BenchError(str(error)) from None
-    if model.config.scale != scale:
-        raise BenchError(f"{weights[0]}: expected a network for x{scale}, got one for x{model.config.scale}")
-    return (Rescaling if model.config.q is None else SuperResolution)(model, device)

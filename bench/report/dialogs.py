@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.report import words
 from bench.tables import Cell, Estimate, Table
-from bench.thumbnails import thumbnail_path
+from bench.thumbnails import lr_path, thumbnail_path
 
 _PICTURED = 100  # images of a cell that are embedded as thumbnails; more would make a file that no phone opens
 _TERMS = "No pictures: the terms of these images do not allow copies in a report."
@@ -40,7 +40,7 @@ def dialog_data(measured: Sequence[Cell], table: Table, out: Path, thumbnails: b
         images = []
         for index, image in enumerate(cell.images):
             paths = (
-                thumbnail_path(out, cell.dataset, f"{image.id}-x{table.suite.scale}", "lr"),
+                lr_path(out, cell.key, cell.dataset, image.id, table.suite.scale),
                 thumbnail_path(out, cell.key, image.id, "sr"),
                 thumbnail_path(out, cell.dataset, image.id, "hr"),
             )

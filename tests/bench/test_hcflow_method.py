@@ -11,13 +11,18 @@ from tiny import model
 from bench import runner, suite, weights
 from bench.__main__ import main
 from bench.errors import BenchError
-from bench.methods import Downscaler, build_method
+from bench.methods import METHODS, Downscaler, build_method
 from bench.methods.hcflow import Rescaling, SuperResolution
+from bench.provenance import ROOT
+from bench.report.html import render_html
 from bench.report.latex import render_latex
+from bench.report.machine import render_json
 from bench.report.markdown import render_markdown
 from bench.report.text import render_text
+from bench.store import Record
 from bench.suite import Row, load_suite
-from bench.tables import build_table
+from bench.tables import Table, build_table, cells_of
+from bench.thumbnails import lr_path
 from bench.weights import WeightEntry, weight_entries
 from hcflow.checkpoint import save
 from hcflow.images.tensors import to_pixels, to_tensor
@@ -48,7 +53,7 @@ def picture():
 
 
 def test_rescaling_makes_its_own_8_bit_lr_and_restores_it(checkpoint, picture):
-    method = build_method("hcflow", 4, {}, [checkpoint("rescale_x4")], CPU)
+    method = build_method("hcflow", 4, {"task": "rescaling"}, [checkpoint("rescale_x4")], CPU)
     assert isinstance(method, Rescaling)
     assert isinstance(method, Downscaler)
     network = tiny("rescale_x4")
@@ -75,11 +80,19 @@ def test_super_resolution_restores_the_lr_it_is_given(checkpoint):
 def test_weights_that_do_not_fit_are_one_line(checkpoint, tmp_path):
     with pytest.raises(BenchError, match=r"expected a network for x4, got one for x8"):
         build_method("hcflow", 4, {}, [checkpoint("sr_x8")], CPU)
+    with pytest.raises(BenchError, match="expected a network for super-resolution, got one for rescaling"):
+        build_method("hcflow", 4, {}, [checkpoint("rescale_x4")], CPU)
     (tmp_path / "foreign.pth").write_bytes(b"nothing")
     with pytest.raises(BenchError, match=r"foreign.pth: expected a plain state dict of tensors"):
         build_method("hcflow", 4, {}, [tmp_path / "foreign.pth"], CPU)
     with pytest.raises(BenchError, match="expected one file of weights, got 2"):
         build_method("hcflow", 4, {}, [tmp_path / "a", tmp_path / "b"], CPU)
+    singular = tiny("sr_x4")
+    with torch.no_grad():
+        next(parameter for parameter in singular.parameters() if parameter.ndim == 2).zero_()
+    save(singular, tmp_path / "singular.safetensors")
+    with pytest.raises(BenchError, match=r"singular.safetensors: expected a 1x1 convolution with condition number"):
+        build_method("hcflow", 4, {}, [tmp_path / "singular.safetensors"], CPU)
 
 
 @pytest.fixture
@@ -90,7 +103,8 @@ def trained_row(checkpoint, tmp_path, monkeypatch):
     entry = WeightEntry("tiny", path.name, "test", "none", shipped=True)
     monkeypatch.setattr(weights, "weight_entries", lambda: {"tiny": entry})
     describe = {"downscaling": "HCFlow", "upscaling": "HCFlow", "params": "0.01M"}
-    row = Row("HCFlow (ours, 3 steps)", "hcflow", {}, describe=describe, needs=("tiny",), temperature=1.0)
+    settings = {"task": "rescaling"}
+    row = Row("HCFlow (ours, 3 steps)", "hcflow", settings, describe=describe, needs=("tiny",), temperature=1.0)
     whole = load_suite("table4")
     table = replace(whole, rows=(whole.rows[0], whole.rows[-1], row))
     return table, row, path
@@ -125,6 +139,64 @@ def test_a_row_of_ours_is_measured_and_has_no_published_value(trained_row, tmp_p
     again = runner.run(request, Quiet(), lambda _: None)
     entry = next(cell for cell in again.journal.cells if cell["row"] == row.name)
     assert (entry["cached"], entry["computed"]) == (1, 0)
+
+
+def test_each_row_shows_the_lr_that_it_restored(trained_row, tmp_path):
+    table, row, _ = trained_row
+    out = tmp_path / "out"
+
+    def lr_of(one):
+        request = runner.Request(table, [one], ["Sample"], 1, CPU, out)
+        runner.run(request, Quiet(), lambda _: None)
+        cell = build_table(table, out).cell(one.name, "Sample", "psnr_y")
+        return lr_path(out, cell.key, "Sample", cell.images[0].id, 4)
+
+    bicubic = lr_of(table.rows[0])
+    before = bicubic.read_bytes()
+    own = lr_of(row)
+    assert bicubic.read_bytes() == before
+    assert own != bicubic
+    assert own.read_bytes() != before
+
+
+def test_the_digest_covers_how_a_file_becomes_weights():
+    code = METHODS["hcflow"].code
+    assert {"hcflow/checkpoint.py", "hcflow/official.py", "hcflow/files.py"} <= set(code)
+    assert all((ROOT / path).exists() for path in code)
+
+
+def test_every_format_says_that_there_is_no_published_value(trained_row, tmp_path):
+    table, row, _ = trained_row
+    column = table.columns[0]
+    records = [Record("a", "", {f"{column.measure} tau=1": [30.0, 30.2]}, 0.0, "run")]
+    cell = cells_of(table, row, "Set5", {"key": "key", "images": 1}, records)[0]
+    assert (cell.verdict, cell.published, cell.difference) == ("no published value", None, None)
+    built = Table(table, table.datasets, _with(table, row, cell), ())
+    data = next(c for c in json.loads(render_json(built)) if (c["row"], c["dataset"]) == (row.name, "Set5"))
+    assert (data["published"], data["difference"], data["verdict"]) == (None, None, "no published value")
+    assert data["value"] == pytest.approx(30.1)
+
+    def line(text):
+        return next(line for line in reversed(text.splitlines()) if row.name in line and "30.10" in line)
+
+    assert line(render_text(built, color=False)).split() == [
+        *row.name.split(), "Set5", "PSNR", "(Y)", "↑", "-", "30.10", "no", "published", "value", "30.100", "1/1",
+    ]  # fmt: skip
+    assert "| – | 30.1000&nbsp;<sup>a</sup> | the same | – | ○&nbsp;no&nbsp;published&nbsp;value |" in line(
+        render_markdown(built)
+    )
+    assert r"& 0.01M & measured & 30.1000\rlap{$^{\circ}$} &" in line(render_latex(built))
+    page = render_html(built, tmp_path)
+    assert '"facts":[["Published","no value"],["Measured","30.1000 dB' in page
+    assert '30.10<span class="symbol" aria-hidden="true">○</span><span class="hidden">no published value</span>' in page
+
+
+def _with(table, row, measured):
+    """Every cell of a table, of which one is measured."""
+    entry = {"reason": "not run"}
+    cells = [c for r in table.rows for d in table.datasets for c in cells_of(table, r, d, entry, [])]
+    place = (measured.row, measured.dataset, measured.column)
+    return tuple(measured if (c.row, c.dataset, c.column) == place else c for c in cells)
 
 
 def test_other_weights_are_another_cell(trained_row, tmp_path):

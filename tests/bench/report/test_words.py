@@ -71,7 +71,7 @@ def test_a_reason_that_differs_only_in_names_is_said_once(tmp_path, table_maker)
     }
     (reason,) = notes.reasons(table_maker(suite, tmp_path, plan))
     assert reason.text == text.format("METHOD", "DATASET")
-    assert reason.where.endswith("HCFlow (all data sets)")
+    assert reason.where == ", ".join(row.name for row in suite.rows) + " (all data sets)"
 
 
 def test_summary_counts_what_is_compared(mixed):
