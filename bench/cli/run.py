@@ -34,7 +34,7 @@ from bench.suite import Row, Suite
 from bench.tables import build_table
 from bench.tracking import Tracker
 from hcflow.cli.entry import subparser
-from hcflow.cli.watching import TerminalWatcher
+from hcflow.cli.watching import terminal_watcher
 from hcflow.train.recipe import BUDGETS
 
 _DESCRIPTION = """\
@@ -104,7 +104,7 @@ def _own_rows(args: argparse.Namespace, suite: Suite, rows: Sequence[Row]) -> tu
     if args.budget is None:
         beside = next((row for row in rows if row.method == "hcflow"), rows[0])
         return (own_row(suite, beside, args.weights, str(args.weights)),)
-    with TerminalWatcher() as watcher:
+    with terminal_watcher() as watcher:
         file, steps = trained_weights(rows[0].name, args.budget, args.train_data, args.device, watcher)
     return (own_row(suite, rows[0], file, f"ours, {args.budget}, {steps:,} steps"),)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcflow.cli.entry import subparser
-from hcflow.cli.watching import TerminalWatcher
+from hcflow.cli.watching import terminal_watcher
 from hcflow.errors import InputError
 from hcflow.train.recipe import BUDGETS
 from hcflow.train.recipes import RECIPES, recipe
@@ -110,7 +110,7 @@ def _train(args: argparse.Namespace) -> int:
         args.keep,
         args.restart,
     )
-    with TerminalWatcher(silent=os.environ.get("RANK", "0") != "0") as watcher:
+    with terminal_watcher(silent=os.environ.get("RANK", "0") != "0") as watcher:
         ending = train(settings, watcher, plugin)
     if ending == "stopped":
         print(f"stopped and saved in {settings.folder}; the same command goes on from there", file=sys.stderr)

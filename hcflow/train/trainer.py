@@ -161,8 +161,6 @@ class Trainer:
                 if self._look(stage, trainer, iteration, counted / seconds):
                     return "trouble"
                 started, counted = time.monotonic(), 0
-                if self.processes.world > 1 and self.processes.any(self._stop.asked):
-                    return self._stopped()
             else:
                 self.watcher.step(iteration, {})
             if _due(self.intervals.validate, iteration) or (last and self.intervals.validate):
@@ -171,7 +169,7 @@ class Trainer:
                 started, counted = time.monotonic(), 0
             if _due(self.intervals.save, iteration) and not last and not self._meter.failing():
                 self._save()
-            if self._stop.asked and self.processes.world == 1:
+            if self._is_time_to_stop(iteration):
                 return self._stopped()
         return "done"
 
@@ -273,6 +271,12 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         save_model(self.model, folder / f"{name}.safetensors")
         return folder / f"{name}.safetensors"
+
+    def _is_time_to_stop(self, iteration: int) -> bool:
+        """Whether somebody asked to stop; several processes agree on it now and then, since agreeing takes time."""
+        if self.processes.world == 1:
+            return self._stop.asked
+        return _due(self.intervals.log or Intervals.log, iteration) and self.processes.any(self._stop.asked)
 
     def _stopped(self) -> Literal["stopped"]:
         self._save()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hcflow.errors import HCFlowError, InputError
 from hcflow.images.io import Pixels, read_opaque, to_rgb
 from hcflow.images.matlab_resize import imresize, mod_crop
 from hcflow.images.tensors import to_pixels, to_tensor
@@ -57,6 +58,10 @@ class Validation:
         model.eval()
         try:
             rows = [self._image(model, mod_crop(image, model.config.scale), i) for i, image in enumerate(self._images)]
+        except HCFlowError:
+            raise
+        except ValueError as error:  # the plug-in's own kind of bad input
+            raise InputError(f"validation: {error}") from None
         finally:
             model.train(training)
         names = rows[0][0].keys() if rows else ()
