@@ -1,6 +1,8 @@
 """python -m hcflow train: what a user types, and what the files and messages are."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tiny import SIZES
@@ -160,3 +162,14 @@ def test_help_names_every_recipe_and_an_example(capsys):
     assert "sr_x4++" in text
     assert "case5" in text
     assert "torchrun --nproc-per-node 8 -m hcflow train" in text
+
+
+def test_training_needs_nothing_of_the_harness():
+    """torch, numpy, safetensors and an image codec are enough on a GPU machine."""
+    code = """
+import sys
+import hcflow.cli.train, hcflow.train.benchmark, hcflow.train.session
+foreign = {"bench", "mlflow", "rich", "lpips", "pyiqa", "skimage", "scipy", "pandas", "cv2", "jinja2", "torchvision"}
+print(sorted(foreign & sys.modules.keys()))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
