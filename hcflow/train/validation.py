@@ -26,15 +26,18 @@ _PROBE = 64  # side of the crop that the inverse is checked on
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Mean scores over the images, and pictures."""
+    """What a validation found.
+
+    Attributes:
+        scores: means over the images, by name.
+        grids: pictures by name.
+        best_by: what chooses the best weights: PSNR (Y) at tau 0, or for rescaling at its own temperature; None
+            where nothing scores.
+    """
 
     scores: dict[str, float]
     grids: dict[str, Pixels]
-
-    @property
-    def best_by(self) -> float | None:
-        """What chooses the best weights: PSNR (Y) without spread, or as the method is used (rescaling)."""
-        return next((value for name, value in self.scores.items() if name.startswith("psnr_y_")), None)
+    best_by: float | None
 
 
 class Validation:
@@ -66,7 +69,9 @@ class Validation:
             model.train(training)
         names = rows[0][0].keys() if rows else ()
         scores = {name: float(np.mean([row[0][name] for row in rows])) for name in names}
-        return ValidationResult(scores, {"samples": np.concatenate([row[1] for row in rows[:_GRID_IMAGES]])})
+        chooses = 0.0 if model.config.q is not None else model.config.temperature
+        pictures = np.concatenate([row[1] for row in rows[:_GRID_IMAGES]])
+        return ValidationResult(scores, {"samples": pictures}, scores.get(f"psnr_y_tau{chooses:g}"))
 
     def _image(self, model: HCFlow, hr: Pixels, index: int) -> tuple[dict[str, float], Pixels]:
         """Scores of one image, and its row HR | LR | tau 0 | tau."""
@@ -78,7 +83,7 @@ class Validation:
         lr = own if own is not None and model.config.q is None else given
         scores = self._inverse(model, x)
         pictures = [hr, lr.repeat(scale, 0).repeat(scale, 1)]
-        for temperature in (tau, 0.0) if model.config.q is None else (0.0, tau):
+        for temperature in (0.0, tau):
             generator = torch.Generator(device).manual_seed(seed_of("validation", index))
             draw = decode_in_tiles(model, to_tensor(lr).to(device), temperature, generator)[0]
             pictures.append(to_pixels(draw))
