@@ -14,6 +14,10 @@ from typing import Any
 
 import torch
 
+from bench.errors import BenchError
+from hcflow import devices
+from hcflow.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "lpips", "pyiqa", "mlflow")
 _COMPUTING = ("torch", "numpy", "scipy", "scikit-image")  # the ones whose release can change a value
@@ -65,17 +69,10 @@ def code_digest(code: tuple[str, ...]) -> str:
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; `auto` is the GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    from bench.errors import BenchError
-
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BenchError(f"device: expected auto, cpu, or a GPU of this machine, got {name!r} ({reason})") from None
-    return device
+        return devices.choose_device(name)
+    except InputError as error:
+        raise BenchError(f"device: {error}") from None
 
 
 def _git(*arguments: str) -> str:

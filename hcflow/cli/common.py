@@ -46,19 +46,10 @@ def load_model(args: argparse.Namespace) -> HCFlow:
     Raises:
         InputError: the device is not there.
     """
-    import torch
-
     from hcflow.checkpoint import load
+    from hcflow.devices import choose_device
 
-    if args.device == "auto":
-        args.device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=args.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(
-            f"expected a device of this machine, got {args.device!r} ({reason}); try --device cpu"
-        ) from None
+    args.device = str(choose_device(args.device))
     return load(args.checkpoint, args.device)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from hcflow.errors import InputError
+from hcflow.devices import choose_device
 
 __all__ = ["Processes", "joined"]
 
@@ -59,7 +59,9 @@ def joined(device: str) -> Iterator[Processes]:
         InputError: the device is not there.
     """
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    place = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
+    if device in ("auto", "cuda") and world > 1 and torch.cuda.is_available():
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    place = choose_device(device)
     if world == 1:
         yield Processes(0, 1, place)
         return
@@ -70,17 +72,3 @@ def joined(device: str) -> Iterator[Processes]:
         yield Processes(rank, world, place)
     finally:
         dist.destroy_process_group()
-
-
-def _device(name: str, local_rank: int | None) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and local_rank is not None:
-        name = f"cuda:{local_rank}"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"expected a device of this machine, got {name!r} ({reason}); try --device cpu") from None
-    return device

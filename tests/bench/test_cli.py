@@ -52,7 +52,7 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--table", "9"], "expected a table of 1, 2, 3, 4; got '9'"),
         (["--table", "4", "--method", "bicubik"], "did you mean Bicubic?"),
         (["--table", "4", "--dataset", "Set6"], "did you mean Set5?"),
-        (["--table", "4", "--device", "cuda:99"], "expected auto, cpu, or a GPU of this machine, got 'cuda:99'"),
+        (["--table", "4", "--device", "cuda:99"], "expected auto, cpu, or a device of this machine, got 'cuda:99'"),
         (["--ablation", "case9"], "expected a method in table1 of case1"),
     ],
 )

@@ -118,7 +118,7 @@ def one_line_error(capsys):
         (("--recipe", "sr_x5"), "unknown recipe 'sr_x5'; choose from sr_x4, sr_x4+"),
         (("--accumulate", "3"), "expected --accumulate to divide the batch of 2, got 3"),
         (("--accumulate", "0"), "expected --accumulate >= 1, got 0"),
-        (("--device", "cuda:99"), "expected a device of this machine, got 'cuda:99'"),
+        (("--device", "cuda:99"), "expected auto, cpu, or a device of this machine, got 'cuda:99'"),
         (("--init", "none.pth"), "expected a checkpoint file, got none.pth"),
         (("--vgg19", "none.pth"), "expected torchvision's vgg19-dcbb9e9d.pth, got none.pth"),
         (("--budget", "paper"), "expected training images, got none; give folders with --data DIR"),
