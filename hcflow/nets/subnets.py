@@ -175,6 +175,9 @@ class DenseBlock(Subnet):
 
 def _convolve(parts: list[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
     """The convolution of parts side by side, each with its share of the weights, padded to keep the size."""
+    device = weight.device.type
+    if torch.is_autocast_enabled(device):  # once, not share by share
+        weight = weight.to(torch.get_autocast_dtype(device))
     shares = weight.split([part.shape[1] for part in parts], 1)
     padding = weight.shape[-1] // 2
     out = F.conv2d(parts[0], shares[0], bias, padding=padding)
