@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,13 +109,14 @@ def _train(args: argparse.Namespace) -> int:
         args.keep,
         args.restart,
     )
-    with terminal_watcher(silent=os.environ.get("RANK", "0") != "0") as watcher:
+    silent = os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
+    with terminal_watcher(silent) as watcher:
         ending = train(settings, watcher, plugin)
-    if ending == "stopped":
-        print(f"stopped and saved in {settings.folder}; the same command goes on from there", file=sys.stderr)
-        return 130
-    print(f"{settings.folder / 'weights' / 'last.safetensors'}")
-    return 0
+        if ending == "stopped":
+            watcher.say(f"stopped and saved in {settings.folder}; the same command goes on from there")
+    if ending == "finished" and not silent:
+        print(settings.folder / "weights" / "last.safetensors")
+    return 0 if ending == "finished" else 130
 
 
 def _default_data(args: argparse.Namespace, plugin: Plugin | None) -> list[str]:
