@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from hcflow.errors import HCFlowError
 from hcflow.images.io import Pixels
 
-__all__ = ["GROUP", "Ending", "JsonLog", "Log", "Logs", "Plugin", "RunInfo", "load_plugin"]
+__all__ = ["GROUP", "Ending", "JsonLog", "Log", "Logs", "Plugin", "RunInfo", "Watcher", "load_plugin"]
 
 GROUP = "hcflow.training"
 """Entry point group: each entry is a module or object that is a `Plugin`."""
@@ -61,6 +61,19 @@ class Log(Protocol):
 
     def end(self, ending: Ending) -> None:
         """The process leaves the run."""
+
+
+class Watcher(Protocol):
+    """Whoever sits in front of the run."""
+
+    def stage(self, name: str, done: int, total: int) -> None:
+        """A stage begins or goes on."""
+
+    def step(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Iterations done in this stage; the latest numbers (now and then new ones)."""
+
+    def say(self, message: str) -> None:
+        """Something worth a line."""
 
 
 class Plugin(Protocol):

@@ -18,12 +18,12 @@ from hcflow.nets.perceptual import load_vgg19
 from hcflow.train.cache import ImageCache, image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.noise import seed_of
-from hcflow.train.observers import Ending, JsonLog, Logs, Plugin, RunInfo
+from hcflow.train.observers import Ending, JsonLog, Log, Logs, Plugin, RunInfo, Watcher
 from hcflow.train.processes import Processes, joined
 from hcflow.train.recipe import Recipe, Stage
 from hcflow.train.stage import Technique
 from hcflow.train.state import States
-from hcflow.train.trainer import Intervals, Trainer, Watcher
+from hcflow.train.trainer import Intervals, Trainer
 from hcflow.train.validation import Validation
 
 __all__ = ["SessionWatcher", "Settings", "files_of", "is_finished", "new_model", "train"]
@@ -188,8 +188,9 @@ def _model(settings: Settings) -> HCFlow:
     return model
 
 
-def _logs(folder: Path, plugin: Plugin | None) -> list[JsonLog]:
-    return [JsonLog(folder), *([plugin.open_log(folder)] if plugin else [])]  # type: ignore[list-item]
+def _logs(folder: Path, plugin: Plugin | None) -> list[Log]:
+    own = JsonLog(folder)
+    return [own] if plugin is None else [own, plugin.open_log(folder)]
 
 
 def _describe(settings: Settings, cache: ImageCache, processes: Processes) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 
@@ -16,7 +16,7 @@ from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features
 from hcflow.train.data import Batch
 from hcflow.train.noise import seed_of
-from hcflow.train.observers import Ending, Logs
+from hcflow.train.observers import Ending, Logs, Watcher
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Recipe, Stage
 from hcflow.train.stage import StageTrainer, Technique, full_precision
@@ -25,7 +25,7 @@ from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
 from hcflow.train.validation import Validation, ValidationResult
 
-__all__ = ["Batches", "DivergedError", "Intervals", "Trainer", "Watcher"]
+__all__ = ["Batches", "DivergedError", "Intervals", "Trainer"]
 
 Batches = Callable[[Stage, int, int, int], Iterable[Batch]]
 """(stage, seed, from iteration, to iteration) -> this process's share of each batch."""
@@ -46,19 +46,6 @@ class Intervals:
     log: int = 50
     save: int = 1000
     validate: int = 1000
-
-
-class Watcher(Protocol):
-    """Whoever sits in front of the run."""
-
-    def stage(self, name: str, done: int, total: int) -> None:
-        """A stage begins or goes on."""
-
-    def step(self, iteration: int, values: Mapping[str, float]) -> None:
-        """Iterations done in this stage; the latest numbers (now and then new ones)."""
-
-    def say(self, message: str) -> None:
-        """Something worth a line."""
 
 
 class Trainer:
