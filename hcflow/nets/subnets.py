@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hcflow.flow.actnorm import ActNorm
+from hcflow.nets.dense import dense_convolutions
 
 __all__ = [
     "FCN",
@@ -130,22 +131,32 @@ class FCN(Subnet):
 
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Map x and the context to (N, out, H, W)."""
-        parts = [x] if context is None else [x, context]
-        h = F.relu(_normalised(self.conv1, self.actnorm1, parts), inplace=True)
-        h = F.relu(_normalised(self.conv2, self.actnorm2, [h]), inplace=True)
+        h = F.relu(_normalised(self.conv1, self.actnorm1, x, context), inplace=True)
+        h = F.relu(_normalised(self.conv2, self.actnorm2, h), inplace=True)
         return self.conv3(h)
 
 
-def _normalised(conv: nn.Conv2d, actnorm: ActNorm, parts: list[Tensor]) -> Tensor:
-    """actnorm(conv(parts side by side)), with the ActNorm inside the convolution's weights.
+def _normalised(conv: nn.Conv2d, actnorm: ActNorm, x: Tensor, context: Tensor | None = None) -> Tensor:
+    """actnorm(conv(x and the context side by side)), with the ActNorm inside the convolution's weights.
 
-    Parts are convolved one by one and added, because a concatenation would be kept for the backward pass: the
+    The two are convolved one by one and added, because a concatenation would be kept for the backward pass: the
     context, which all steps of a level share, is then kept once.
     """
     if actnorm.awaits_data():
-        return actnorm(conv(torch.cat(parts, 1)))[0]
+        return actnorm(conv(x if context is None else torch.cat((x, context), 1)))[0]
     scale = actnorm.logs.exp()
-    return _convolve(parts, conv.weight * scale.view(-1, 1, 1, 1), (actnorm.bias * scale).flatten())
+    weight, bias = conv.weight * scale.view(-1, 1, 1, 1), (actnorm.bias * scale).flatten()
+    padding: tuple[int, int] = conv.padding  # type: ignore[assignment]
+    if context is None:
+        return F.conv2d(x, weight, bias, padding=padding)
+    of_x, of_context = weight.split([x.shape[1], context.shape[1]], 1)
+    return F.conv2d(context, of_context, bias, padding=padding).add_(F.conv2d(x, of_x, padding=padding))
+
+
+def _lowered(x: Tensor) -> Tensor:
+    """X in the precision of autocast, where that is on."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
 class DenseBlock(Subnet):
@@ -162,25 +173,7 @@ class DenseBlock(Subnet):
             scaled_xavier_(conv, 0.0 if zero and i == 4 else 0.1)  # type: ignore[arg-type]
 
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Map (N, in, H, W) to (N, out, H, W).
-
-        Features are convolved one by one and the results added, which is what convolving their concatenation gives;
-        but no concatenation is kept for the backward pass, which leaves a third of the memory.
-        """
-        features = [x if context is None else torch.cat((x, context), 1)]
-        for conv in self.convs[:4]:
-            features.append(F.leaky_relu(_convolve(features, conv.weight, conv.bias), 0.2, inplace=True))  # type: ignore[arg-type]
-        return _convolve(features, self.convs[4].weight, self.convs[4].bias)  # type: ignore[arg-type]
-
-
-def _convolve(parts: list[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The convolution of parts side by side, each with its share of the weights, padded to keep the size."""
-    device = weight.device.type
-    if torch.is_autocast_enabled(device):  # once, not share by share
-        weight = weight.to(torch.get_autocast_dtype(device))
-    shares = weight.split([part.shape[1] for part in parts], 1)
-    padding = weight.shape[-1] // 2
-    out = F.conv2d(parts[0], shares[0], bias, padding=padding)
-    for part, share in zip(parts[1:], shares[1:], strict=True):
-        out = out.add_(F.conv2d(part, share, padding=padding))
-    return out
+        """Map (N, in, H, W) to (N, out, H, W)."""
+        x = _lowered(x if context is None else torch.cat((x, context), 1))
+        convs: list[nn.Conv2d] = list(self.convs)  # type: ignore[arg-type]
+        return dense_convolutions(x, [conv.weight for conv in convs], [torch.as_tensor(conv.bias) for conv in convs])

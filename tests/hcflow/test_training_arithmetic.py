@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from tiny import SIZES
+from torch import nn
 
 from hcflow.checks import checking, unchecked
 from hcflow.errors import InputError
@@ -22,24 +23,62 @@ def concatenating(block, x):
     return block.convs[4](torch.cat(features, 1))
 
 
-def test_dense_block_is_the_concatenating_one():
-    block = DenseBlock(5, 3, 4, zero=False).double()
-    x = torch.randn(2, 5, 7, 6, dtype=torch.float64, requires_grad=True)
-    got, expected = block(x), concatenating(block, x)
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
-    probe = torch.randn_like(got)
-    inputs = [x, *block.parameters()]
-    for ours, theirs in zip(
-        torch.autograd.grad((got * probe).sum(), inputs),
-        torch.autograd.grad((expected * probe).sum(), inputs),
-        strict=True,
-    ):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+def same_value_and_gradients(ours, theirs, inputs):
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+    probe = torch.randn_like(ours)
+    got, expected = (torch.autograd.grad((each * probe).sum(), inputs) for each in (ours, theirs))
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def test_fcn_convolves_input_and_context_as_if_side_by_side():
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("channels", "outs", "growth"), [(5, 3, 4), (1, 1, 1), (3, 18, 2), (8, 8, 3)])
+@pytest.mark.parametrize("size", [(2, 7, 6), (1, 5, 5), (3, 1, 1)])
+def test_dense_block_is_the_concatenating_one(channels, outs, growth, size, order):
+    n, height, width = size
+    block = DenseBlock(channels, outs, growth, zero=False).double()
+    wider = torch.randn(n, channels + 2, height, width).double().contiguous(memory_format=order).requires_grad_()
+    x = wider[:, 1:-1]  # a part of more channels, as couplings give it
+    inputs = [wider, *block.parameters()]
+    same_value_and_gradients(block(x), concatenating(block, x), inputs)
+    same_value_and_gradients(block(x.detach()), concatenating(block, x.detach()), inputs[1:])
+
+
+def test_dense_block_keeps_no_concatenation():
+    block = DenseBlock(16, 16, 8, zero=False)
+    x = torch.randn(1, 16, 9, 9, requires_grad=True)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        block(x)
+    weights = sum(conv.weight.numel() for conv in block.convs)
+    assert sum(kept) <= (16 + 4 * 8) * 81 + weights  # the input, four features, and the weights
+
+
+def test_dense_block_in_lower_precision_is_as_exact_as_autocast():
+    torch.manual_seed(0)
+    block = DenseBlock(6, 4, 8, zero=False)
+    x = torch.randn(2, 6, 8, 8)
+
+    def gradients(run):
+        return torch.autograd.grad(run().float().square().sum(), list(block.parameters()))
+
+    def error(got):
+        return torch.cat([(one - other).flatten() for one, other in zip(got, exact, strict=True)]).norm()
+
+    exact = gradients(lambda: concatenating(block, x))
+    with torch.autocast("cpu", torch.bfloat16):
+        plain = gradients(lambda: concatenating(block, x))
+    set_subnet_precision(nn.ModuleList([block]), torch.bfloat16)
+    assert block(x).dtype == torch.bfloat16
+    ours = gradients(lambda: block(x))
+    assert {gradient.dtype for gradient in ours} == {torch.float32}
+    assert 0 < error(ours) < 1.5 * error(plain)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_fcn_convolves_input_and_context_as_if_side_by_side(order):
     fcn = FCN(3 + 4, 6, 8).double().train()
-    x, context = torch.randn(2, 3, 5, 5).double(), torch.randn(2, 4, 5, 5).double()
+    x, context = (torch.randn(2, c, 5, 5).double().contiguous(memory_format=order).requires_grad_() for c in (3, 4))
     fcn(x, context)  # initialises the ActNorms
     with torch.no_grad():
         fcn.conv3.weight.normal_()
@@ -47,7 +86,7 @@ def test_fcn_convolves_input_and_context_as_if_side_by_side():
     h = F.relu(fcn.actnorm1(fcn.conv1(torch.cat((x, context), 1)))[0])
     h = F.relu(fcn.actnorm2(fcn.conv2(h))[0])
     expected = F.conv2d(h, fcn.conv3.weight, fcn.conv3.bias, padding=1) * (3 * fcn.conv3.logs).exp()
-    torch.testing.assert_close(fcn(x, context), expected, rtol=0, atol=1e-12)
+    same_value_and_gradients(fcn(x, context), expected, [x, context, *fcn.parameters()])
 
 
 def model_and_batch(preset):
