@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hcflow.flow.transform import Transform
+from hcflow.layout import in_order_of
 
 __all__ = ["HAAR_BANDS", "HaarSqueeze", "PixelSqueeze"]
 
@@ -40,14 +41,14 @@ class HaarSqueeze(Transform):
         n, c, h, w = x.shape
         blocks = F.pixel_unshuffle(x, 2).view(n, c, 4, h // 2, w // 2)  # (n, c, pixel, h/2, w/2)
         bands = torch.stack(_butterfly(*blocks.unbind(2)), 1) / 4  # (n, band, c, h/2, w/2)
-        return bands.flatten(1, 2), self._log_det(x)
+        return in_order_of(x, bands.flatten(1, 2)), self._log_det(x)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Rebuild the pixels from the bands."""
         n, c, h, w = y.shape
         bands = y.reshape(n, 4, c // 4, h, w)  # (n, band, c/4, h, w)
         blocks = torch.stack(_butterfly(*bands.unbind(1)), 2)  # (n, c/4, pixel, h, w)
-        x = F.pixel_shuffle(blocks.flatten(1, 2), 2)
+        x = F.pixel_shuffle(in_order_of(y, blocks.flatten(1, 2)), 2)
         return x, -self._log_det(x)
 
     @staticmethod

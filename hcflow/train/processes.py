@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ def joined(device: str) -> Iterator[Processes]:
     if device in ("auto", "cuda") and world > 1 and torch.cuda.is_available():
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     place = choose_device(device)
+    if place.type == "cpu":
+        _keep_freed_memory()
     if world == 1:
         yield Processes(0, 1, place)
         return
@@ -72,3 +75,15 @@ def joined(device: str) -> Iterator[Processes]:
         yield Processes(rank, world, place)
     finally:
         dist.destroy_process_group()
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep memory for the next step instead of handing it back, to be cleared page by page."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # not glibc
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
+    mallopt(mmap_threshold, 32 << 20)  # the most it allows
+    mallopt(trim_threshold, 1 << 30)
+    mallopt(top_pad, 64 << 20)

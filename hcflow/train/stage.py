@@ -72,6 +72,7 @@ class StageTrainer:
         processes: Processes,
         features: VGG19Features | None = None,
     ) -> None:
+        model.to(memory_format=torch.channels_last)
         self.model, self.stage, self.technique, self.processes = model, stage, technique, processes
         self.discriminator: Discriminator | None = None
         if stage.losses.gan:
