@@ -60,7 +60,9 @@ class CellFile:
             self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
             raise StorageError(_unwritable(self.path, error)) from None
-        self._lock()
+        if not atomic.lock(self._handle):
+            os.close(self._handle)
+            raise BenchError(f"{self.path}: another run is computing this cell; wait for it or use --out")
         whole = _whole_lines(self.path.read_bytes())
         os.ftruncate(self._handle, len(whole))
         if not whole:
@@ -91,16 +93,6 @@ class CellFile:
             raise StorageError(_unwritable(self.path, error)) from None
         if written != len(data):
             raise StorageError(f"{self.path}: expected to write {len(data)} bytes, wrote {written}; is the disk full?")
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows: no advisory lock there
-            return
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BenchError(f"{self.path}: another run is computing this cell; wait for it or use --out") from None
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Files that are either whole or as they were before."""
+"""Files that are either whole or as they were before, and files that one process has at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_atomically"]
+__all__ = ["lock", "replacing", "write_atomically"]
 
 
 @contextmanager
@@ -32,6 +32,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it appears under its name only when it is complete; raises OSError where that fails."""
     with replacing(path) as part:
         part.write_bytes(data)
+
+
+def lock(handle: int) -> bool:
+    """Keep an open file to this process until it is closed; False where another process has it already.
+
+    Where the system knows no such locks (Windows), nothing is kept from anybody.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _umask() -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 from hcflow.atomic import write_atomically
 from hcflow.config import CASES, PRESETS, Config, preset_name
 from hcflow.errors import CheckpointError, ConfigError
-from hcflow.files import is_safetensors, read_pickle
+from hcflow.files import SAVE_KEY, is_safetensors, read_pickle
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 
@@ -158,6 +158,9 @@ def _load_own(file: Path) -> HCFlow:
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
         raise CheckpointError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
     tensors = {key: value.float() if value.dtype == torch.float16 else value for key, value in stored.items()}
+    if SAVE_KEY in metadata:
+        weights = file.parent.parent / "weights" / "last.safetensors"
+        raise CheckpointError(f"{file}: expected weights, got a save that training goes on from; use {weights}")
     if _METADATA_KEY not in metadata:
         raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
     try:

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from hcflow.errors import CheckpointError
 
-__all__ = ["is_safetensors", "read_pickle", "user_cache"]
+__all__ = ["SAVE_KEY", "is_safetensors", "read_pickle", "user_cache"]
+
+SAVE_KEY = "hcflow_training"
+"""In the metadata of a training run's saves, which hold more than weights."""
 
 
 def is_safetensors(file: Path) -> bool:

@@ -30,9 +30,10 @@ def build(cls: type[T], data: object, where: str) -> T:
         if key not in hints:
             raise ConfigError(f"{where}: unknown key {key!r}; choose from {', '.join(hints)}")
     required = [field.name for field in dataclasses.fields(cls) if _is_required(field)]  # type: ignore[arg-type]
-    for key in required:
-        if key not in data:
-            raise ConfigError(f"{where}: expected the key {key!r}, which is missing")
+    missing = [repr(key) for key in required if key not in data]
+    if missing:
+        keys, are = ("key", "is") if len(missing) == 1 else ("keys", "are")
+        raise ConfigError(f"{where}: expected the {keys} {', '.join(missing)}, which {are} missing")
     return cls(**{key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import textwrap
@@ -20,13 +21,15 @@ def subparser(
 ) -> argparse.ArgumentParser:
     """Add a sub-command; its help says what it does (`description`, else the summary) and ends with examples."""
     text = description or summary
-    return commands.add_parser(
+    parser = commands.add_parser(
         name,
         help=summary,
         description=text if "\n" in text else textwrap.fill(text, 100),
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(command_parser=parser)
+    return parser
 
 
 def run_command(
@@ -40,7 +43,10 @@ def run_command(
         errors: those of bad input: one line on stderr and exit code 2.
         kept: what to say of an interruption (exit code 130).
     """
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        print(f"error: {_unknown(args.command_parser, unknown[0])}", file=sys.stderr)
+        return 2
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -54,3 +60,13 @@ def run_command(
         print(f"interrupted; {kept}", file=sys.stderr)
         return 130
     return code
+
+
+def _unknown(command: argparse.ArgumentParser, argument: str) -> str:
+    """What to say of an argument that a sub-command does not take."""
+    if not argument.startswith("-"):
+        return f"expected no {argument!r} there; `{command.prog} --help` says what {command.prog} takes"
+    options = [option for action in command._actions for option in action.option_strings]
+    near = difflib.get_close_matches(argument.split("=")[0], options, 1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    return f"unknown option {argument}; {guess}`{command.prog} --help` lists them"

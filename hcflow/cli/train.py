@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last
 
 Recipes: {recipes}; or a TOML file with `preset` (or `network`) and `stages`.
 Budgets: smoke, a dozen steps on tiny crops, to see that everything works; hour, what one data-centre GPU does in about
-an hour (rescale_x4_small: two CPU cores in half an hour); paper, the full schedule."""
+an hour (rescale_x4_small: two CPU cores in under an hour); paper, the full schedule."""
 
 _EXAMPLES = """\
 examples:
@@ -85,9 +86,11 @@ def _train(args: argparse.Namespace) -> int:
     from hcflow.train.stage import Technique
     from hcflow.train.trainer import Intervals
 
-    for name in ("validate_images", "accumulate", "keep"):
-        if getattr(args, name) < 1:
-            raise InputError(f"expected --{name.replace('_', '-')} >= 1, got {getattr(args, name)}")
+    smallest = dict.fromkeys(("validate_images", "accumulate", "keep"), 1)
+    smallest |= dict.fromkeys(("log_every", "save_every", "validate_every"), 0)
+    for name, least in smallest.items():
+        if getattr(args, name) < least:
+            raise InputError(f"expected --{name.replace('_', '-')} >= {least}, got {getattr(args, name)}")
     chosen = recipe(args.recipe).at(args.budget)
     if args.init:
         chosen = chosen.last_stage_only()
@@ -115,7 +118,10 @@ def _train(args: argparse.Namespace) -> int:
         if ending == "stopped":
             watcher.say(f"stopped and saved in {settings.folder}; the same command goes on from there")
     if ending == "finished" and not silent:
-        print(settings.folder / "weights" / "last.safetensors")
+        weights = settings.folder / "weights" / "last.safetensors"
+        use = "restore" if chosen.network.q is None else "upscale"
+        print(f"finished; use it with `python -m hcflow {use} IMAGES -o DIR --checkpoint {weights}`", file=sys.stderr)
+        print(weights)
     return 0 if ending == "finished" else 130
 
 

@@ -14,7 +14,7 @@ from hcflow.errors import CheckpointError, InputError
 from hcflow.files import read_pickle
 from hcflow.sampling import check_image
 
-__all__ = ["VGG19_FILE", "VGG19_URL", "VGG19Features", "load_vgg19"]
+__all__ = ["VGG19_FILE", "VGG19_URL", "VGG19Features", "load_vgg19", "vgg19_needed"]
 
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
 VGG19_URL = f"https://download.pytorch.org/models/{VGG19_FILE}"
@@ -75,10 +75,7 @@ def load_vgg19(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     """
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(
-            f"expected torchvision's {VGG19_FILE}, got {file}, which does not exist or is no file; get it with "
-            f"`python -m bench weights fetch VGG19` or from {VGG19_URL}"
-        )
+        raise vgg19_needed(f"{file}, which does not exist or is no file")
     _check_digest(file)
     network = VGG19Features()
     names = [name for name, _ in network.named_parameters()]
@@ -90,6 +87,14 @@ def load_vgg19(path: str | os.PathLike[str], device: str | torch.device = "cpu")
         raise CheckpointError(f"{file}: got the unexpected key {extra}; {_wanted()}")
     network.load_state_dict(state, strict=False)  # the file has no mean and std
     return network.to(device)
+
+
+def vgg19_needed(got: str) -> CheckpointError:
+    """The error of training with the perceptual loss without VGG19's weights; `got`: what there is instead."""
+    return CheckpointError(
+        f"expected torchvision's {VGG19_FILE} for the perceptual loss, got {got}; get it with "
+        f"`python -m bench weights fetch VGG19` or from {VGG19_URL}, and give it with --vgg19 FILE"
+    )
 
 
 def _check_digest(file: Path) -> None:

@@ -67,7 +67,8 @@ def image_files(folder: Path) -> list[Path]:
         InputError: no such folder, or no image in it.
     """
     if not folder.is_dir():
-        raise InputError(f"expected a folder of images, got {folder}, which does not exist; check --data")
+        what = "is a file" if folder.exists() else "does not exist"
+        raise InputError(f"expected a folder of images, got {folder}, which {what}; check the path")
     for place in (folder, folder / "HR"):
         files = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES) if place.is_dir() else []
         if files:

@@ -68,9 +68,12 @@ class Patches:
         self.usable = [i for i, size in enumerate(cache.sizes) if min(size) >= patch]
         if not self.usable:
             height, width = max(cache.sizes, key=min)
+            multiple = 32 if min(height, width) >= 32 else cache.scale  # what every kind of stage can use
+            fitting = min(height, width) // multiple * multiple
+            remedy = f", or patches of {fitting} at most (--set patch={fitting})" if fitting else ""
             raise InputError(
                 f"expected images of at least {patch}x{patch}, got none among {len(cache.sizes)} (the largest is "
-                f"{width}x{height}); use larger images or a smaller patch, such as --set patch=64"
+                f"{width}x{height}); use larger images{remedy}"
             )
         self.too_small = len(cache.sizes) - len(self.usable)
         self._cache, self._patch, self._batch, self._seed = cache, patch, batch, seed

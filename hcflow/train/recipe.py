@@ -55,10 +55,10 @@ class Stage:
     losses: Losses
     iterations: int
     learning_rate: float
-    halve_at: tuple[int, ...]
+    halve_at: tuple[int, ...] = ()
     """Iterations at which the learning rate is halved."""
-    hour: int
-    """Iterations at the budget "hour": an estimate for one data-centre GPU."""
+    hour: int | None = None
+    """Iterations at the budget "hour": an estimate for one data-centre GPU; None: there is no such budget."""
     batch: int = 16
     patch: int = 160
     """Side of the HR crops."""
@@ -75,9 +75,9 @@ class Stage:
     clip_norm: float = 100.0
 
     def __post_init__(self) -> None:
-        counts = {name: getattr(self, name) for name in ("iterations", "hour", "batch", "patch")}
-        for name, value in counts.items():
-            if value < 1:
+        for name in ("iterations", "hour", "batch", "patch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise ConfigError(f"stage {self.name}: expected {name} >= 1, got {value}")
         for name in ("learning_rate", "discriminator_learning_rate", "clip_value", "clip_norm"):
             if not getattr(self, name) > 0:
@@ -178,6 +178,11 @@ class Recipe:
 
 def _at(stage: Stage, budget: Budget) -> Stage:
     if budget == "hour":
+        if stage.hour is None:
+            raise ConfigError(
+                f"stage {stage.name}: expected the key 'hour', iterations at that budget, which is missing; add it, "
+                "or choose another --budget"
+            )
         return stage.shortened(stage.hour)
     patch = 64 if stage.losses.gan else _SMOKE["patch"]
     return replace(stage.shortened(_SMOKE["iterations"]), batch=_SMOKE["batch"], patch=patch)

@@ -65,7 +65,7 @@ def _chains() -> Iterable[Recipe]:
 RECIPES: dict[str, Recipe] = {one.name: one for one in _chains()}
 """HCFlow, HCFlow+ and HCFlow++ for x4 and x8, rescaling, Table 1's cases.
 
-rescale_x4_small is no recipe of the paper: a sixth of the network, which two CPU cores train in half an hour."""
+rescale_x4_small is no recipe of the paper: a sixth of the network, which two CPU cores train in under an hour."""
 
 
 def recipe(name: str) -> Recipe:

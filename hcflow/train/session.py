@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +12,13 @@ import torch
 
 from hcflow.checkpoint import load
 from hcflow.config import preset_name
-from hcflow.errors import CheckpointError, InputError
+from hcflow.devices import choose_device
+from hcflow.errors import CheckpointError, HCFlowError, InputError
 from hcflow.model import HCFlow
-from hcflow.nets.perceptual import load_vgg19
+from hcflow.nets.perceptual import VGG19Features, load_vgg19, vgg19_needed
 from hcflow.train.cache import ImageCache, image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
+from hcflow.train.folder import clear, held
 from hcflow.train.noise import seed_of
 from hcflow.train.observers import Ending, JsonLog, Log, Logs, Plugin, RunInfo, Watcher
 from hcflow.train.processes import Processes, joined
@@ -96,11 +98,14 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         HCFlowError: bad input, saves of another run, no space, or training that diverges.
     """
     technique, stages = settings.technique, settings.recipe.stages
+    if technique.precision == "tf32" and choose_device(settings.device).type == "cpu":
+        raise InputError("expected --precision fp32 or bf16 on a CPU, got tf32, which GPUs have")
     if any(stage.batch % technique.accumulate for stage in stages):
         raise InputError(f"expected --accumulate to divide the batch of {stages[-1].batch}, got {technique.accumulate}")
-    with joined(settings.device) as processes:
+    with joined(settings.device) as processes, held(settings.folder) if processes.first else nullcontext():
         if settings.restart and processes.first:
-            _clear(settings.folder)
+            clear(settings.folder)
+        features = _features(settings, processes)
         cache = _open_cache(settings, processes, watcher)
         watcher.say(_describe(settings, cache, processes))
         for stage in stages:
@@ -111,7 +116,6 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
             return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
 
-        settings.folder.mkdir(parents=True, exist_ok=True)
         logs = Logs(_logs(settings.folder, plugin) if processes.first else [])
         trainer = Trainer(
             settings.recipe,
@@ -123,19 +127,23 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             intervals=settings.intervals,
             seed=settings.seed,
             digest=cache.digest,
-            features=load_vgg19(settings.vgg19, processes.device) if settings.vgg19 else None,
+            features=features,
             validation=Validation(settings.validation, plugin) if settings.validation else None,
             logs=logs,
             watcher=watcher,
             keep=settings.keep,
         )
         saved = trainer.resume()
+        if saved is not None and trainer.is_finished():
+            watcher.say(f"{settings.folder}: all steps are done; --restart deletes them and begins anew")
+            return "finished"
         if saved is not None:
             watcher.say(f"going on from {saved.path}")
         logs.start(_run_info(settings, cache, processes, saved.run if saved else {}))
         ending: Ending = "failed"
         try:
-            ending = trainer.run()
+            with _compiling(technique.compile, watcher):
+                ending = trainer.run()
         except KeyboardInterrupt:
             ending = "stopped"
             raise
@@ -157,10 +165,32 @@ def new_model(recipe: Recipe, seed: int) -> HCFlow:
         return HCFlow(recipe.network)
 
 
-def _clear(folder: Path) -> None:
-    for part in ("state", "weights", "samples"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    (folder / "log.jsonl").unlink(missing_ok=True)
+def _features(settings: Settings, processes: Processes) -> VGG19Features | None:
+    """The network of the perceptual loss, where any stage has that: asked for now rather than after other stages."""
+    if settings.vgg19 is not None:
+        return load_vgg19(settings.vgg19, processes.device)
+    if any(stage.losses.perceptual for stage in settings.recipe.stages):
+        raise vgg19_needed("none")
+    return None
+
+
+@contextmanager
+def _compiling(asked: bool, watcher: Watcher) -> Iterator[None]:
+    """Say that torch.compile takes its time, and where it fails, why in one line."""
+    if not asked:
+        yield
+        return
+    from torch._dynamo.exc import TorchDynamoException
+
+    watcher.say("torch.compile builds the networks during the first steps, which takes minutes")
+    try:
+        yield
+    except TorchDynamoException as error:
+        reason = str(error).strip().split("\n")[0]
+        raise HCFlowError(
+            f"expected torch.compile to build the networks, got: {reason}; install a C++ compiler if that is what is "
+            "missing (CXX names it), or leave out --compile"
+        ) from None
 
 
 def _open_cache(settings: Settings, processes: Processes, watcher: SessionWatcher) -> ImageCache:
@@ -196,8 +226,9 @@ def _logs(folder: Path, plugin: Plugin | None) -> list[Log]:
 def _describe(settings: Settings, cache: ImageCache, processes: Processes) -> str:
     shared = f" x {processes.world}" if processes.world > 1 else ""
     steps = " + ".join(f"{stage.iterations:,}" for stage in settings.recipe.stages)
+    images = "1 image" if len(cache.sizes) == 1 else f"{len(cache.sizes)} images"
     return (
-        f"{settings.name}: {steps} steps on {len(cache.sizes)} images, {processes.device}{shared}, "
+        f"{settings.name}: {steps} steps on {images}, {processes.device}{shared}, "
         f"{settings.technique.precision}, into {settings.folder}"
     )
 

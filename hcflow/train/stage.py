@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hcflow.checks import unchecked
-from hcflow.errors import CheckpointError
 from hcflow.flow.invconv import solve_together
 from hcflow.model import HCFlow
 from hcflow.nets.discriminator import Discriminator
-from hcflow.nets.perceptual import VGG19Features
+from hcflow.nets.perceptual import VGG19Features, vgg19_needed
 from hcflow.nets.subnets import set_compilation, set_recomputation, set_subnet_precision
 from hcflow.train.data import Batch
 from hcflow.train.noise import Noise
@@ -78,9 +77,7 @@ class StageTrainer:
         if stage.losses.gan:
             self.discriminator = Discriminator(stage.patch).to(processes.device).train()
         if stage.losses.perceptual and features is None:
-            raise CheckpointError(
-                "expected VGG19's weights for the perceptual loss, got none; give them with --vgg19 FILE"
-            )
+            raise vgg19_needed("none")
         judges = (features, self.discriminator)
         objectives = objectives_of(model, stage.losses, stage.temperature, *judges)
         names = tuple(objectives)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from hcflow.atomic import replacing
 from hcflow.errors import CheckpointError, HCFlowError
+from hcflow.files import SAVE_KEY
 from hcflow.structured import build
 
 __all__ = ["OutOfSpaceError", "Position", "Saved", "States"]
 
 _NAME = re.compile(r"step-(\d{8})\.safetensors")
-_ABOUT = "hcflow_training"
 
 
 class OutOfSpaceError(HCFlowError):
@@ -69,6 +70,17 @@ class Saved:
     digest: str
     run: dict[str, str]
 
+    def differences(self, recipe: str, seed: int, digest: str) -> list[str]:
+        """What of its run is not as given, in words."""
+        there = dict(_leaves(json.loads(self.recipe))) | {"seed": self.seed}
+        here = dict(_leaves(json.loads(recipe))) | {"seed": seed}
+        found = [
+            f"{key}: {there.get(key, 'nothing')} there, {here.get(key, 'nothing')} here"
+            for key in {**there, **here}
+            if there.get(key) != here.get(key)
+        ]
+        return found if self.digest == digest else [*found, "training images: others"]
+
 
 class States:
     """The saves of one run, in its folder `state`."""
@@ -89,7 +101,7 @@ class States:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as part:
-                save_file(plain, part, {_ABOUT: text})
+                save_file(plain, part, {SAVE_KEY: text})
         except (OSError, safetensors.SafetensorError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             last = self.paths()[-1:]
@@ -123,10 +135,19 @@ class States:
         return None
 
 
+def _leaves(data: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Numbers, texts and lists of them in JSON data, under keys such as stages.0.patch."""
+    if isinstance(data, dict) or (isinstance(data, list) and any(isinstance(item, dict) for item in data)):
+        for name, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _leaves(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, data
+
+
 def _read(path: Path) -> Saved:
     try:
         with safetensors.safe_open(str(path), framework="pt") as stream:
-            about = json.loads((stream.metadata() or {}).get(_ABOUT, "null"))
+            about = json.loads((stream.metadata() or {}).get(SAVE_KEY, "null"))
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
         raise CheckpointError(f"{path}: expected a complete save, got a damaged one ({error})") from None
@@ -145,7 +166,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _bytes(tensor: Tensor) -> Any:  # noqa: ANN401 - a torch.dtype
-    import torch
-
+def _bytes(tensor: Tensor) -> torch.dtype:
     return tensor.dtype if tensor.dtype == torch.bool else torch.uint8

@@ -89,18 +89,19 @@ class Trainer:
         saved = self._states.latest(self.watcher.say)
         if saved is None:
             return None
-        for what, got, expected in (
-            ("recipe", saved.recipe, self.recipe.to_json()),
-            ("seed", saved.seed, self.seed),
-            ("training images", saved.digest, self.digest),
-        ):
-            if got != expected:
-                raise CheckpointError(
-                    f"{self.folder}: expected saves of this {what}, got those of another; "
-                    "use another --out, or --restart to begin anew"
-                )
+        differences = saved.differences(self.recipe.to_json(), self.seed, self.digest)
+        if differences:
+            named = differences[:4] + ([f"{len(differences) - 4} more"] if len(differences) > 4 else [])
+            raise CheckpointError(
+                f"{self.folder}: expected saves of this run, got those of another ({'; '.join(named)}); "
+                "use another --out, or --restart to begin anew"
+            )
         self._restore(saved, saved.position.backoffs)
         return saved
+
+    def is_finished(self) -> bool:
+        """Whether the recipe has come to its end."""
+        return self.position.stage >= len(self.recipe.stages)
 
     def run(self) -> Ending:
         """Train until the recipe ends or somebody asks to stop; what was done is saved either way.
@@ -111,7 +112,7 @@ class Trainer:
             KeyboardInterrupt: somebody asked again instead of waiting; steps since the last save are lost.
         """
         with self._stop:
-            while self.position.stage < len(self.recipe.stages):
+            while not self.is_finished():
                 if not self._run_stage():
                     return "stopped"
             return "finished"
@@ -212,7 +213,7 @@ class Trainer:
         self.model.load_state_dict(weights)
         self.position = replace(saved.position, backoffs=backoffs)
         self._stage = None
-        if self.position.stage < len(self.recipe.stages) and self.position.iteration:
+        if not self.is_finished() and self.position.iteration:
             self._trainer_of(self.recipe.stages[self.position.stage]).load_state(saved.tensors)
 
     def _save(self) -> None:

@@ -147,9 +147,7 @@ def test_other_weights_than_vgg19s_are_refused(vgg, tmp_path, how, message):
 
 
 def test_a_missing_vgg19_says_where_it_is_found(tmp_path):
-    message = (
-        r"expected torchvision's vgg19-dcbb9e9d.pth, got .*no.pth, which .* https://download.pytorch.org/models/vgg"
-    )
+    message = r"expected torchvision's vgg19-dcbb9e9d.pth for the perceptual loss, got .*no.pth, which .* https://download.pytorch.org/models/vgg"
     with pytest.raises(CheckpointError, match=message):
         load_vgg19(tmp_path / "no.pth")
 

@@ -55,7 +55,7 @@ def test_adversarial_stage_goes_on_with_its_discriminator(cache, tmp_path):
 
 def test_perceptual_loss_without_vgg19_is_one_line(cache, tmp_path):
     trainer, _ = make_trainer(tiny_recipe("sr_x4++", 2), cache, tmp_path)
-    with pytest.raises(CheckpointError, match=r"expected VGG19's weights .* --vgg19 FILE"):
+    with pytest.raises(CheckpointError, match=r"expected torchvision's vgg19.* got none; get it with .* --vgg19 FILE"):
         trainer.run()
 
 

@@ -10,6 +10,7 @@ from tiny import SIZES
 import hcflow
 from hcflow.__main__ import main
 from hcflow.images.io import read_image, write_png
+from hcflow.train.folder import held
 
 
 class Plugin:
@@ -96,9 +97,9 @@ def test_the_same_command_again_does_nothing_more_and_restart_begins_anew(comman
     assert command(*arguments) == 0
     capsys.readouterr()
     assert command(*arguments) == 0
-    assert "going on from" in capsys.readouterr().err
-    assert command(*arguments, "--seed", 1) == 2
-    assert "expected saves of this seed" in capsys.readouterr().err
+    assert "all steps are done; --restart" in capsys.readouterr().err
+    assert command(*arguments, "--seed", 1, "--set", "patch=16") == 2
+    assert "those of another (stages.0.patch: 32 there, 16 here; seed: 0 there, 1 here); use" in one_line_error(capsys)
     assert command(*arguments, "--seed", 1, "--restart") == 0
 
 
@@ -111,16 +112,22 @@ def one_line_error(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--data", "none"), "expected a folder of images, got none, which does not exist; check --data"),
+        (("--data", "none"), "expected a folder of images, got none, which does not exist; check the path"),
         (("--data", "Gone"), "Gone: expected a data set, got none; fetch it"),
         (("--set", "pathc=3"), "unknown key 'pathc'; choose from"),
-        (("--set", "patch=512"), "expected images of at least 512x512, got none among 6"),
+        (
+            ("--set", "patch=512"),
+            "got none among 6 (the largest is 64x60); use larger images, or patches of 32 at most",
+        ),
         (("--recipe", "sr_x5"), "unknown recipe 'sr_x5'; choose from sr_x4, sr_x4+"),
         (("--accumulate", "3"), "expected --accumulate to divide the batch of 2, got 3"),
         (("--accumulate", "0"), "expected --accumulate >= 1, got 0"),
+        (("--save-every", "-1"), "expected --save-every >= 0, got -1"),
+        (("--precision", "tf32"), "expected --precision fp32 or bf16 on a CPU, got tf32"),
+        (("--data", __file__), "which is a file; check the path"),
         (("--device", "cuda:99"), "expected auto, cpu, or a device of this machine, got 'cuda:99'"),
         (("--init", "none.pth"), "expected a checkpoint file, got none.pth"),
-        (("--vgg19", "none.pth"), "expected torchvision's vgg19-dcbb9e9d.pth, got none.pth"),
+        (("--vgg19", "none.pth"), "expected torchvision's vgg19-dcbb9e9d.pth for the perceptual loss, got none.pth"),
         (("--budget", "paper"), "expected training images, got none; give folders with --data DIR"),
     ],
 )
@@ -153,6 +160,79 @@ def test_images_smaller_than_a_patch_are_left_out_with_one_line(command, picture
     write_png(folder / "small.png", read_image(folder / "0.png")[:20])
     assert command("--budget", "smoke", "--data", folder) == 0
     assert "leaving out 1 of 7 images, smaller than 32x32" in capsys.readouterr().err
+
+
+def test_restart_deletes_what_a_run_wrote_and_nothing_else(command, pictures, tmp_path):
+    folder = tmp_path / "run"
+    theirs = [folder / name for name in ("weights/mine.pth", "samples/notes.txt", "state/step-1.txt", "paper.pdf")]
+    for file in theirs:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
+    assert command(*arguments) == 0
+    cut_short = folder / "state" / ".step-00000004.safetensors-abc"  # as kill -9 leaves it
+    cut_short.touch()
+    assert command(*arguments, "--restart", "--set", "iterations=2") == 0
+    assert [path.name for path in (folder / "state").glob("*.safetensors")] == ["step-00000002.safetensors"]
+    assert not cut_short.exists()
+    assert [json.loads(line).get("event") for line in (folder / "log.jsonl").read_text().splitlines()].count(
+        "start"
+    ) == 1
+    assert [file.read_text() for file in theirs] == 4 * ["mine"]
+
+
+def test_only_one_process_trains_into_a_folder(command, pictures, tmp_path, capsys):
+    arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
+    with held(tmp_path / "run"):
+        assert command(*arguments) == 2
+    assert (
+        one_line_error(capsys) == "error: run: another process is training into it; wait for it, or give another --out"
+    )
+    assert command(*arguments) == 0
+
+
+@pytest.mark.parametrize(("out", "why"), [("file", "Not a directory"), ("file/run", "Not a directory")])
+def test_a_folder_that_cannot_be_is_told_before_anything_is_decoded(command, pictures, tmp_path, capsys, out, why):
+    (tmp_path / "file").touch()
+    assert command("--budget", "smoke", "--data", pictures, "--out", out, "--cache", "decoded") == 2
+    message = one_line_error(capsys)
+    assert message.startswith(f"error: expected a folder to write the run into, got {out} (")
+    assert message.endswith("; give another with --out")
+    assert not (tmp_path / "decoded").exists()
+
+
+def test_vgg19_is_asked_for_before_the_stages_that_do_without(command, pictures, capsys):
+    assert command("--budget", "smoke", "--data", pictures, "--recipe", "sr_x4++") == 2
+    message = one_line_error(capsys)
+    assert "got none; get it with `python -m bench weights fetch VGG19` or from https://" in message
+
+
+def test_a_save_is_no_checkpoint_but_says_where_one_is(command, pictures, tmp_path, capsys):
+    assert command("--budget", "smoke", "--data", pictures, "--out", "run") == 0
+    capsys.readouterr()
+    assert main(["info", "run/state/step-00000012.safetensors"]) == 2
+    assert "got a save that training goes on from; use run/weights/last.safetensors" in one_line_error(capsys)
+
+
+def test_compilation_that_fails_is_one_line(command, pictures, monkeypatch, capsys):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fails(*_):
+        raise TorchDynamoException("no working C++ compiler\n\na hundred lines of advice")
+
+    monkeypatch.setattr("hcflow.train.trainer.Trainer.run", fails)
+    assert command("--budget", "smoke", "--data", pictures, "--compile") == 2
+    err = capsys.readouterr().err
+    assert "takes minutes" in err
+    assert err.splitlines()[-1].startswith("error: expected torch.compile to build the networks, got: no working C++")
+    assert "advice" not in err
+
+
+def test_misspelt_options_get_a_suggestion(command, capsys):
+    assert command("--restrat") == 2
+    assert one_line_error(capsys) == (
+        "error: unknown option --restrat; did you mean --restart? `python -m hcflow train --help` lists them"
+    )
 
 
 def test_help_names_every_recipe_and_an_example(capsys):

@@ -46,7 +46,7 @@ def test_digest_is_of_the_pixels_not_of_the_place(pictures, tmp_path, cache):
 
 
 def test_bad_folders_and_files_are_one_line(tmp_path):
-    with pytest.raises(InputError, match="does not exist; check --data"):
+    with pytest.raises(InputError, match="does not exist; check the path"):
         image_files(tmp_path / "none")
     with pytest.raises(InputError, match=r"expected images \(.png"):
         image_files(tmp_path)

@@ -108,7 +108,7 @@ def test_recipe_files(tmp_path):
         ("preset", "prest", "unknown key 'prest'; choose from stages, preset, network, name"),
         ("case5", "case9", "unknown preset 'case9'; choose from sr_x4"),
         ("halve_at", "halve", "unknown key 'halve'"),
-        ("hour = 10", "", "expected the key 'hour', which is missing"),
+        ("iterations = 100\nlearning_rate = 1e-4", "", "the keys 'iterations', 'learning_rate', which are missing"),
         ("[50]", "50", "expected a list, got 50"),
         ("nll = 1.0", "nll = 0.0", "expected a weight above 0"),
         ('name = "mine"', "name = mine", "expected TOML"),
@@ -119,6 +119,15 @@ def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
     path.write_text(FILE.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
         recipe(str(path))
+
+
+def test_a_file_without_that_budget(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE.replace("halve_at = [50]\nhour = 10\n", ""))
+    mine = recipe(str(path))
+    assert mine.stages[0].learning_rate_at(99) == 1e-4
+    with pytest.raises(ConfigError, match="expected the key 'hour', iterations at that budget, which is missing"):
+        mine.at("hour")
 
 
 def test_unknown_names_list_the_choices(tmp_path):
