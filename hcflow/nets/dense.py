@@ -37,9 +37,9 @@ class _DenseConvolutions(torch.autograd.Function):
 
     Forwards, o_i = lrelu(a_i) with a_i = V_i * x + b_i + [U_i1 .. U_i(i-1)] * [o_1 .. o_(i-1)]: all V_i * x but the
     last are one convolution. Backwards, with g_i the gradient of a_i, that of o_j is the transposed convolution with
-    [U_(j+1)j .. U_nj] of [g_(j+1) .. g_n]; that of x is one of [g_1 .. g_(n-1)] and one of g_n; and the gradients of
-    all V but the last, of all U but the last, of the last V and of the last U take one each. That makes 6
-    convolutions forwards and 10 backwards for n = 5, where feature by feature there are 15 and 30.
+    [U_(j+1)j .. U_nj] of [g_(j+1) .. g_n]; that of x is one of all g; and the gradients of all V, of all U but the
+    last, and of the last U take one each. That makes 6 convolutions forwards and 8 backwards for n = 5, where feature
+    by feature there are 15 and 30.
     """
 
     @staticmethod
@@ -47,23 +47,23 @@ class _DenseConvolutions(torch.autograd.Function):
         weights, biases = parameters[:n], [bias.to(x.dtype) for bias in parameters[n:]]
         channels, growth = x.shape[1], len(weights[0])
         x = in_order_of(x, x)
-        v = torch.cat([weight[:, :channels] for weight in weights[:-1]]).to(x.dtype)
-        last_v = weights[-1][:, :channels].to(x.dtype)
+        v = torch.cat([weight[:, :channels] for weight in weights]).to(x.dtype)
         u = [weight[:, channels:].to(x.dtype) for weight in weights[1:]]
-        features = _convolve(x, v, torch.cat(biases[:-1]))
+        most = (n - 1) * growth
+        features = _convolve(x, v[:most], torch.cat(biases[:-1]))
         for i, own in enumerate(_slices(n - 1, growth)):
             total = in_order_of(x, features[:, own])  # in a place of its own, where arithmetic is several times as fast
             if i:
                 total.add_(_convolve(features[:, : own.start], u[i - 1]))
             features[:, own] = F.leaky_relu_(total, _SLOPE)
-        ctx.save_for_backward(x, v, last_v, features, *u)
+        ctx.save_for_backward(x, v, features, *u)
         ctx.of_weights = weights[0].dtype
-        return _convolve(x, last_v, biases[-1]).add_(_convolve(features, u[-1]))
+        return _convolve(x, v[most:], biases[-1]).add_(_convolve(features, u[-1]))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's own signature
-        x, v, last_v, features, *u = ctx.saved_tensors
+        x, v, features, *u = ctx.saved_tensors
         count = len(u)
         growth = features.shape[1] // count
         gradient = in_order_of(x, gradient)
@@ -78,20 +78,17 @@ class _DenseConvolutions(torch.autograd.Function):
                 total.add_(_convolve_backward(later, feature, weight, (True, False, False))[0])
             gradients[:, own] = torch.ops.aten.leaky_relu_backward(total, feature, _SLOPE, True)
 
-        mask = (ctx.needs_input_grad[0], True, True)
-        of_x, of_v, of_most_biases = _convolve_backward(gradients, x, v, mask)
-        directly, of_last_v, of_last_bias = _convolve_backward(gradient, x, last_v, mask)
+        everything = torch.cat((gradients, gradient), 1)
+        of_x, of_v, of_biases = _convolve_backward(everything, x, v, (ctx.needs_input_grad[0], True, True))
         # of U_ij for all i and j at once; those with j >= i, which no convolution has, are left out
         some = v.new_empty(()).expand(later.shape[1], later.shape[1], *v.shape[2:])
         of_u = _convolve_backward(later, features[:, : later.shape[1]], some, (False, True, False))[1]
 
-        of_v, of_u = of_v.to(ctx.of_weights), of_u.to(ctx.of_weights)
-        first, *others = of_v.split(growth)
-        seen = [of_u[own, : own.stop] for own in _slices(count - 1, growth)]
-        of_weights = [torch.cat(pair, 1) for pair in zip(others, seen, strict=True)]
-        of_weights.append(torch.cat((of_last_v, of_last_u), 1).to(ctx.of_weights))
-        of_biases = torch.cat((of_most_biases, of_last_bias)).to(ctx.of_weights).split([growth] * count + [len(last_v)])
-        return of_x.add_(directly) if mask[0] else None, None, first, *of_weights, *of_biases
+        outputs = [growth] * count + [gradient.shape[1]]
+        first, *others = of_v.to(ctx.of_weights).split(outputs)
+        seen = [of_u[own, : own.stop] for own in _slices(count - 1, growth)] + [of_last_u]
+        of_weights = [torch.cat((other, part.to(ctx.of_weights)), 1) for other, part in zip(others, seen, strict=True)]
+        return of_x, None, first, *of_weights, *of_biases.to(ctx.of_weights).split(outputs)
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
