@@ -40,8 +40,8 @@ def trained_weights(
     name = f"{recipe.name}-{budget}"
     file = RUNS / name / "weights" / "last.safetensors"
     steps = sum(stage.iterations for stage in recipe.stages)
-    if is_finished(RUNS / name, recipe) and file.is_file():
-        return file, steps
+    if not data and is_finished(RUNS / name, recipe) and file.is_file():
+        return file, steps  # with data given, `train` also checks that it was trained on them
     names = list(data) or (["Sample"] if budget == "smoke" else [])
     if not names:
         raise BenchError(f"{row} at the budget {budget}: expected training images, got none; give --train-data DIR")

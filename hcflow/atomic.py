@@ -34,18 +34,22 @@ def write_atomically(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
-def lock(handle: int) -> bool:
-    """Keep an open file to this process until it is closed; False where another process has it already.
+def lock(handle: int, wait: bool = False) -> bool:
+    """Keep an open file to this process until it is closed.
 
     Where the system knows no such locks (Windows), nothing is kept from anybody.
+
+    Args:
+        handle: of the file.
+        wait: until the other process that has it lets go, instead of returning False.
     """
     try:
         import fcntl
     except ImportError:
         return True
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         return False
     return True
 

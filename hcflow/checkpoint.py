@@ -22,9 +22,10 @@ from hcflow.files import SAVE_KEY, is_safetensors, read_pickle
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 
-__all__ = ["CheckpointInfo", "export", "from_official", "info", "load", "save", "to_official"]
+__all__ = ["CheckpointInfo", "export", "from_official", "info", "load", "read_notes", "save", "to_official"]
 
 _METADATA_KEY = "hcflow_config"
+_NOTE = "note."
 _PREFIX = "module."
 
 
@@ -62,7 +63,9 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     return model.to(device).eval()
 
 
-def save(model: HCFlow, path: str | os.PathLike[str], half: bool = False) -> None:
+def save(
+    model: HCFlow, path: str | os.PathLike[str], half: bool = False, notes: Mapping[str, str] | None = None
+) -> None:
     """Write our own format: safetensors with the configuration in the metadata, so it needs no other file.
 
     The file appears under its name only when it is complete.
@@ -71,16 +74,28 @@ def save(model: HCFlow, path: str | os.PathLike[str], half: bool = False) -> Non
         model: to write.
         path: of the file.
         half: whether to store weights in float16, in half the space; they are read back as float32.
+        notes: texts to keep with the weights, which `read_notes` returns.
 
     Raises:
         CheckpointError: `half`, and a weight is too large for float16.
     """
-    metadata = {_METADATA_KEY: model.config.to_json(), "format": "pt"}
+    metadata = {_NOTE + key: text for key, text in (notes or {}).items()}
+    metadata |= {_METADATA_KEY: model.config.to_json(), "format": "pt"}
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
         tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
         _check_finite(tensors, f"{path} in float16")
     write_atomically(Path(path), to_safetensors(tensors, metadata))
+
+
+def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The notes that `save` put into a file; none where the file is missing, damaged or another one."""
+    try:
+        with safetensors.safe_open(os.fspath(path), framework="pt") as stream:
+            metadata = stream.metadata() or {}
+    except (safetensors.SafetensorError, OSError):
+        return {}
+    return {key.removeprefix(_NOTE): text for key, text in metadata.items() if key.startswith(_NOTE)}
 
 
 def export(model: HCFlow, path: str | os.PathLike[str]) -> None:

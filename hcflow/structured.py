@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from hcflow.errors import ConfigError
@@ -41,6 +42,8 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - an
     """Check one JSON value against the annotation of its field."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, where)
+    if isinstance(value, dict) and get_origin(hint) is UnionType:  # a dataclass or nothing
+        return _value(next(kind for kind in get_args(hint) if kind is not type(None)), value, where)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             raise ConfigError(f"{where}: got {value!r}; choose from {', '.join(get_args(hint))}")

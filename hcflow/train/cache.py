@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hcflow.atomic import lock
 from hcflow.errors import InputError
 from hcflow.files import user_cache
 from hcflow.images.io import SUFFIXES, Pixels, read_opaque, to_rgb
@@ -95,7 +96,11 @@ def open_cache(files: Sequence[Path], scale: int, root: Path | None = None, repo
     folder = root / _key(files, scale)
     if not (folder / _INDEX).is_file():
         try:
-            _build(files, scale, folder, report)
+            root.mkdir(parents=True, exist_ok=True)
+            with (root / f".{folder.name}.lock").open("w") as handle:
+                lock(handle.fileno(), wait=True)  # while another process makes the same cache
+                if not (folder / _INDEX).is_file():
+                    _build(files, scale, folder, report)
         except OSError as error:
             raise InputError(
                 f"expected space for the decoded images in {root}, got {error.strerror or error}; "
@@ -111,8 +116,10 @@ def _key(files: Sequence[Path], scale: int) -> str:
 
 def _build(files: Sequence[Path], scale: int, folder: Path, report: Report | None) -> None:
     """Decode into a temporary folder, which gets its name only when it is complete."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
+    part = folder.with_name(f".{folder.name}.part")
+    for leftover in (part, folder):  # of a process that was killed; whoever is here holds the lock
+        shutil.rmtree(leftover, ignore_errors=True)
+    part.mkdir()
     try:
         index, digest, offset = [], hashlib.sha256(), 0
         with (part / _PIXELS).open("wb") as stream:
@@ -125,8 +132,7 @@ def _build(files: Sequence[Path], scale: int, folder: Path, report: Report | Non
                     report(done, len(files))
         about = {"scale": scale, "digest": digest.hexdigest(), "bytes": offset, "images": index}
         (part / _INDEX).write_text(json.dumps(about), encoding="utf-8")
-        if not folder.exists():  # another process may have been faster
-            part.rename(folder)
+        part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

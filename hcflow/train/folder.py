@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from hcflow.atomic import lock
-from hcflow.errors import InputError
+from hcflow.checkpoint import read_notes, save
+from hcflow.errors import HCFlowError, InputError
+from hcflow.model import HCFlow
 
-__all__ = ["clear", "held"]
+__all__ = ["OutOfSpaceError", "best_score", "clear", "held", "weights_file", "write_weights"]
 
 _OURS = (
     "state/step-" + 8 * "[0-9]" + ".safetensors",
-    "state/.step-*.safetensors-*",  # saves that kill -9 cut short
     "weights/last.safetensors",
     "weights/best.safetensors",
     "samples/*-" + 8 * "[0-9]" + ".png",
     "log.jsonl",
 )
+_CUT_SHORT = ("state/.step-*.safetensors-*", "weights/.last.safetensors-*", "weights/.best.safetensors-*")
+"""What kill -9 leaves of a file that was being written (`hcflow.atomic`)."""
+
+
+class OutOfSpaceError(HCFlowError):
+    """A file could not be written; what was there before is still there."""
 
 
 @contextmanager
@@ -39,6 +47,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         if not lock(handle):
             raise InputError(f"{folder}: another process is training into it; wait for it, or give another --out")
+        _delete(folder, _CUT_SHORT)
         yield
     finally:
         os.close(handle)
@@ -46,6 +55,39 @@ def held(folder: Path) -> Iterator[None]:
 
 def clear(folder: Path) -> None:
     """Delete what a run left in the folder, and nothing else."""
-    for pattern in _OURS:
+    _delete(folder, _OURS)
+
+
+def weights_file(folder: Path, name: str) -> Path:
+    """Where a run puts its weights: `last`, or the `best` by validation."""
+    return folder / "weights" / f"{name}.safetensors"
+
+
+def write_weights(folder: Path, name: str, model: HCFlow, notes: Mapping[str, str] | None = None) -> Path:
+    """Write them.
+
+    Raises:
+        OutOfSpaceError: the disk is full or the folder cannot be written; the file is as it was.
+    """
+    path = weights_file(folder, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(model, path, notes=notes)
+    except OSError as error:
+        raise OutOfSpaceError(
+            f"{path}: expected space for the weights, got {error.strerror or error}; make room, then run the same "
+            "command again"
+        ) from None
+    return path
+
+
+def best_score(folder: Path, images: str) -> float:
+    """Of the best weights in the folder, if images of that digest judged them; else minus infinity."""
+    notes = read_notes(weights_file(folder, "best"))
+    return float(notes["score"]) if notes.get("images") == images else -math.inf
+
+
+def _delete(folder: Path, patterns: tuple[str, ...]) -> None:
+    for pattern in patterns:
         for file in folder.glob(pattern):
             file.unlink()

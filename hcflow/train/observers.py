@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from hcflow.errors import HCFlowError
-from hcflow.images.io import Pixels
+from hcflow.images.io import ImageError, Pixels
 
 __all__ = ["GROUP", "Ending", "JsonLog", "Log", "Logs", "Plugin", "RunInfo", "Watcher", "load_plugin"]
 
@@ -152,30 +152,26 @@ class JsonLog:
 
 
 class Logs:
-    """Several logs as one."""
+    """Several logs as one; one that cannot write costs a line, not the run."""
 
-    def __init__(self, logs: Sequence[Log]) -> None:
-        self._logs = logs
+    def __init__(self, logs: Sequence[Log], say: Callable[[str], None]) -> None:
+        self._logs, self._say = logs, say
 
     def start(self, run: RunInfo) -> None:
         """Tell all."""
-        for log in self._logs:
-            log.start(run)
+        self._tell(lambda log: log.start(run))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Tell all."""
-        for log in self._logs:
-            log.metrics(step, values)
+        self._tell(lambda log: log.metrics(step, values))
 
     def images(self, step: int, grids: Mapping[str, Pixels]) -> None:
         """Tell all."""
-        for log in self._logs:
-            log.images(step, grids)
+        self._tell(lambda log: log.images(step, grids))
 
     def best(self, step: int, path: Path) -> None:
         """Tell all."""
-        for log in self._logs:
-            log.best(step, path)
+        self._tell(lambda log: log.best(step, path))
 
     def memory(self) -> dict[str, str]:
         """Ask all."""
@@ -183,8 +179,14 @@ class Logs:
 
     def end(self, ending: Ending) -> None:
         """Tell all."""
+        self._tell(lambda log: log.end(ending))
+
+    def _tell(self, call: Callable[[Log], None]) -> None:
         for log in self._logs:
-            log.end(ending)
+            try:
+                call(log)
+            except (OSError, ImageError) as error:
+                self._say(f"the log lacks an entry: {error}")
 
 
 def _json_number(value: float) -> float | str:

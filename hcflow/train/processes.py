@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -48,6 +49,14 @@ class Processes:
         dist.all_reduce(votes)
         return bool(votes)
 
+    def agree(self, number: int) -> bool:
+        """Whether all have the same number; all must ask."""
+        if self.world == 1:
+            return True
+        bounds = torch.tensor([number, -number], device=self.device)
+        dist.all_reduce(bounds, dist.ReduceOp.MAX)
+        return bool(bounds[0] == -bounds[1])
+
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
@@ -70,7 +79,8 @@ def joined(device: str) -> Iterator[Processes]:
         return
     if place.type == "cuda":
         torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    patience = timedelta(days=1)  # for the first process while it decodes or validates; torchrun sees who dies
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=patience)
     try:
         yield Processes(rank, world, place)
     finally:

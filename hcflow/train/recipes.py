@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hcflow.config import CASES, PRESETS, ConditionerConfig, Config
@@ -93,11 +93,13 @@ class _File:
 
     stages: tuple[Stage, ...]
     preset: str | None = None
-    network: Config = field(default_factory=Config)
+    network: Config | None = None
     name: str | None = None
 
     def recipe(self, stem: str) -> Recipe:
         known = PRESETS | CASES
+        if (self.preset is None) == (self.network is None):
+            raise ConfigError(f"{stem}: expected either preset or network, got {'both' if self.preset else 'neither'}")
         if self.preset is not None and self.preset not in known:
             raise ConfigError(f"{stem}: unknown preset {self.preset!r}; choose from {', '.join(known)}")
-        return Recipe(self.name or stem, known[self.preset] if self.preset else self.network, self.stages)
+        return Recipe(self.name or stem, self.network or known[str(self.preset)], self.stages)

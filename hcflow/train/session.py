@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -18,12 +19,12 @@ from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features, load_vgg19, vgg19_needed
 from hcflow.train.cache import ImageCache, image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
-from hcflow.train.folder import clear, held
+from hcflow.train.folder import clear, held, weights_file, write_weights
 from hcflow.train.noise import seed_of
 from hcflow.train.observers import Ending, JsonLog, Log, Logs, Plugin, RunInfo, Watcher
 from hcflow.train.processes import Processes, joined
 from hcflow.train.recipe import Recipe, Stage
-from hcflow.train.stage import Technique
+from hcflow.train.stage import Technique, check_shares
 from hcflow.train.state import States
 from hcflow.train.trainer import Intervals, Trainer
 from hcflow.train.validation import Validation
@@ -100,9 +101,9 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
     technique, stages = settings.technique, settings.recipe.stages
     if technique.precision == "tf32" and choose_device(settings.device).type == "cpu":
         raise InputError("expected --precision fp32 or bf16 on a CPU, got tf32, which GPUs have")
-    if any(stage.batch % technique.accumulate for stage in stages):
-        raise InputError(f"expected --accumulate to divide the batch of {stages[-1].batch}, got {technique.accumulate}")
     with joined(settings.device) as processes, held(settings.folder) if processes.first else nullcontext():
+        for stage in stages:
+            check_shares(stage, technique, processes)
         if settings.restart and processes.first:
             clear(settings.folder)
         features = _features(settings, processes)
@@ -116,7 +117,7 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
             return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
 
-        logs = Logs(_logs(settings.folder, plugin) if processes.first else [])
+        logs = Logs(_logs(settings.folder, plugin) if processes.first else [], watcher.say)
         trainer = Trainer(
             settings.recipe,
             _model(settings),
@@ -127,6 +128,7 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             intervals=settings.intervals,
             seed=settings.seed,
             digest=cache.digest,
+            initial=_digest(settings.initial),
             features=features,
             validation=Validation(settings.validation, plugin) if settings.validation else None,
             logs=logs,
@@ -135,6 +137,8 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         )
         saved = trainer.resume()
         if saved is not None and trainer.is_finished():
+            if processes.first and not weights_file(settings.folder, "last").is_file():
+                write_weights(settings.folder, "last", trainer.model)
             watcher.say(f"{settings.folder}: all steps are done; --restart deletes them and begins anew")
             return "finished"
         if saved is not None:
@@ -155,7 +159,9 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
 def is_finished(folder: Path, recipe: Recipe) -> bool:
     """Whether the run in a folder has come to the end of this recipe."""
     saved = States(folder).latest(lambda _: None)
-    return saved is not None and saved.recipe == recipe.to_json() and saved.position.stage == len(recipe.stages)
+    return (
+        saved is not None and saved.identity.recipe == recipe.to_json() and saved.position.stage == len(recipe.stages)
+    )
 
 
 def new_model(recipe: Recipe, seed: int) -> HCFlow:
@@ -216,6 +222,13 @@ def _model(settings: Settings) -> HCFlow:
         got = preset_name(model.config) or f"L = {model.config.L}, K = {model.config.K}, P = {model.config.P}"
         raise CheckpointError(f"{settings.initial}: expected weights of {expected}, got {got}; use another recipe")
     return model
+
+
+def _digest(file: Path | None) -> str:
+    if file is None:
+        return ""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _logs(folder: Path, plugin: Plugin | None) -> list[Log]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hcflow.checks import unchecked
+from hcflow.errors import InputError
 from hcflow.flow.invconv import solve_together
 from hcflow.model import HCFlow
 from hcflow.nets.discriminator import Discriminator
@@ -24,7 +25,7 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
 
-__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique", "full_precision"]
+__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique", "check_shares", "full_precision"]
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
@@ -46,6 +47,29 @@ class Technique:
     recompute: bool = False
     compile: bool = False
     accumulate: int = 1
+
+
+def check_shares(stage: Stage, technique: Technique, processes: Processes) -> None:
+    """Whether a stage's batch can be shared.
+
+    Raises:
+        InputError: by so many processes and parts not equally, or not at all, because a discriminator normalises it.
+    """
+    world, parts = processes.world, technique.accumulate
+    if stage.batch % (world * parts):
+        raise InputError(
+            f"expected a batch that {world} {'process' if world == 1 else 'processes'} with --accumulate {parts} can "
+            f"share equally, got {stage.batch}; change them or --set batch="
+        )
+    if stage.losses.gan and parts > 1:
+        raise InputError(
+            f"expected --accumulate 1 for the adversarial loss, got {parts}: its discriminator normalises whole batches"
+        )
+    if stage.losses.gan and world > 1 and processes.device.type == "cpu":
+        raise InputError(
+            f"expected one process or GPUs for the adversarial loss, got {world} processes on a CPU: its discriminator "
+            "normalises whole batches"
+        )
 
 
 class _Groups(nn.Module):
@@ -71,11 +95,14 @@ class StageTrainer:
         processes: Processes,
         features: VGG19Features | None = None,
     ) -> None:
+        check_shares(stage, technique, processes)
         model.to(memory_format=torch.channels_last)
         self.model, self.stage, self.technique, self.processes = model, stage, technique, processes
         self.discriminator: Discriminator | None = None
         if stage.losses.gan:
             self.discriminator = Discriminator(stage.patch).to(processes.device).train()
+            if processes.world > 1:  # in place, so that its statistics are of the whole batch
+                nn.SyncBatchNorm.convert_sync_batchnorm(self.discriminator)
         if stage.losses.perceptual and features is None:
             raise vgg19_needed("none")
         judges = (features, self.discriminator)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
@@ -16,17 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hcflow.atomic import replacing
-from hcflow.errors import CheckpointError, HCFlowError
+from hcflow.errors import CheckpointError, ConfigError
 from hcflow.files import SAVE_KEY
 from hcflow.structured import build
+from hcflow.train.folder import OutOfSpaceError
 
-__all__ = ["OutOfSpaceError", "Position", "Saved", "States"]
+__all__ = ["Identity", "Position", "Saved", "States"]
 
 _NAME = re.compile(r"step-(\d{8})\.safetensors")
-
-
-class OutOfSpaceError(HCFlowError):
-    """A save failed; the last one is still there."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +33,49 @@ class Position:
         stage: index into the recipe's stages.
         iteration: steps done in this stage.
         step: steps done in all stages.
-        backoffs: how often the run went back to its last save because steps kept failing.
-        best: validation score of the best weights so far.
+        backoffs: how often the stage went back to a save because steps kept failing.
+        validated: steps done when a validation last found the network invertible.
     """
 
     stage: int = 0
     iteration: int = 0
     step: int = 0
     backoffs: int = 0
-    best: float | None = None
+    validated: int = 0
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a run another run.
+
+    Attributes:
+        recipe: `Recipe.to_json`.
+        seed: of weights, crops and noise.
+        digest: of the training images.
+        initial: digest of the weights it began with; empty for new ones.
+    """
+
+    recipe: str
+    seed: int = 0
+    digest: str = ""
+    initial: str = ""
+
+    def differences(self, other: Identity) -> list[str]:
+        """What is not the same in the other, there, as in this, here; in words."""
+        mine, theirs = self._flat(), other._flat()
+        return [
+            f"{key}: {theirs.get(key, 'nothing')} there, {mine.get(key, 'nothing')} here"
+            for key in {**theirs, **mine}
+            if theirs.get(key) != mine.get(key)
+        ]
+
+    def _flat(self) -> dict[str, object]:
+        rest = {
+            "seed": self.seed,
+            "training images": self.digest[:12] or "none",
+            "initial weights": self.initial[:12] or "new ones",
+        }
+        return dict(_leaves(json.loads(self.recipe))) | rest
 
 
 @dataclass(frozen=True)
@@ -56,30 +86,15 @@ class Saved:
         path: its file.
         position: where the run stood.
         tensors: weights, optimiser and discriminator state, by name.
-        recipe: `Recipe.to_json` of the run.
-        seed: of the run.
-        digest: of the training images.
+        identity: of the run.
         run: what the observers need to go on (such as a run id).
     """
 
     path: Path
     position: Position
     tensors: dict[str, Tensor]
-    recipe: str
-    seed: int
-    digest: str
+    identity: Identity
     run: dict[str, str]
-
-    def differences(self, recipe: str, seed: int, digest: str) -> list[str]:
-        """What of its run is not as given, in words."""
-        there = dict(_leaves(json.loads(self.recipe))) | {"seed": self.seed}
-        here = dict(_leaves(json.loads(recipe))) | {"seed": seed}
-        found = [
-            f"{key}: {there.get(key, 'nothing')} there, {here.get(key, 'nothing')} here"
-            for key in {**there, **here}
-            if there.get(key) != here.get(key)
-        ]
-        return found if self.digest == digest else [*found, "training images: others"]
 
 
 class States:
@@ -89,14 +104,17 @@ class States:
         self.folder = folder / "state"
         self.keep = keep
 
-    def save(self, position: Position, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Path:
-        """Write a save, then remove all but the newest `keep`.
+    def save(
+        self, position: Position, tensors: Mapping[str, Tensor], identity: Identity, run: Mapping[str, str]
+    ) -> Path:
+        """Write a save, then remove all but the newest `keep` and the one that was validated.
 
         Raises:
             OutOfSpaceError: the disk is full or the folder cannot be written; earlier saves are as they were.
         """
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        text = json.dumps({"position": asdict(position), **about, "sha256": _digest(plain)})
+        about = {"position": asdict(position), "identity": asdict(identity), "run": dict(run)}
+        text = json.dumps({**about, "sha256": _digest(plain)})
         path = self.folder / f"step-{position.step:08d}.safetensors"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,8 +129,15 @@ class States:
                 f"{kept}: make room, then run the same command again"
             ) from None
         for old in self.paths()[: -self.keep]:
-            old.unlink(missing_ok=True)
+            if _step(old) != position.validated:
+                old.unlink(missing_ok=True)
         return path
+
+    def drop_after(self, step: int) -> None:
+        """Remove the saves of later steps, but never the oldest of all."""
+        for path in self.paths()[1:]:
+            if _step(path) > step:
+                path.unlink()
 
     def paths(self) -> list[Path]:
         """The saves, oldest first."""
@@ -135,6 +160,10 @@ class States:
         return None
 
 
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
+
+
 def _leaves(data: object, key: str = "") -> Iterator[tuple[str, object]]:
     """Numbers, texts and lists of them in JSON data, under keys such as stages.0.patch."""
     if isinstance(data, dict) or (isinstance(data, list) and any(isinstance(item, dict) for item in data)):
@@ -153,9 +182,13 @@ def _read(path: Path) -> Saved:
         raise CheckpointError(f"{path}: expected a complete save, got a damaged one ({error})") from None
     if not isinstance(about, dict) or about.get("sha256") != _digest(tensors):
         raise CheckpointError(f"{path}: expected the tensors that were saved, got others")
-    position = build(Position, about["position"], str(path))
+    try:
+        position = build(Position, about["position"], str(path))
+        identity = build(Identity, about["identity"], str(path))
+    except (KeyError, ConfigError) as error:
+        raise CheckpointError(f"{path}: expected a save of this version, got one of another ({error})") from None
     run = {str(key): str(value) for key, value in about.get("run", {}).items()}
-    return Saved(path, position, tensors, about["recipe"], int(about["seed"]), about["digest"], run)
+    return Saved(path, position, tensors, identity, run)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -10,17 +10,17 @@ from typing import Literal
 
 import torch
 
-from hcflow.checkpoint import save as save_model
 from hcflow.errors import CheckpointError, HCFlowError, SingularWeightError
 from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features
 from hcflow.train.data import Batch
+from hcflow.train.folder import best_score, write_weights
 from hcflow.train.noise import seed_of
 from hcflow.train.observers import Ending, Logs, Watcher
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Recipe, Stage
 from hcflow.train.stage import StageTrainer, Technique, full_precision
-from hcflow.train.state import Position, Saved, States
+from hcflow.train.state import Identity, Position, Saved, States
 from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
 from hcflow.train.validation import Validation, ValidationResult
@@ -30,8 +30,10 @@ __all__ = ["Batches", "DivergedError", "Intervals", "Trainer"]
 Batches = Callable[[Stage, int, int, int], Iterable[Batch]]
 """(stage, seed, from iteration, to iteration) -> this process's share of each batch."""
 
-_PATIENCE = 10  # failed steps in a row before the run goes back to its last save
-_MOST_BACKOFFS = 5
+_PATIENCE = 10  # failed steps in a row before the run goes back to a save
+_MOST_RETURNS = 5  # without a new save in between
+_GUARD = 50  # steps between two looks at whether they fail, at most: a look waits for the device
+_VOTE = 10  # steps between two votes of several processes on whether to stop
 _INVERSE_ERROR = 0.1  # of pixel values in [0, 1]: beyond it the network is no bijection in float32 any more
 
 
@@ -63,6 +65,7 @@ class Trainer:
         intervals: Intervals = Intervals(),
         seed: int = 0,
         digest: str = "",
+        initial: str = "",
         features: VGG19Features | None = None,
         validation: Validation | None = None,
         logs: Logs | None = None,
@@ -70,26 +73,30 @@ class Trainer:
         keep: int = 3,
     ) -> None:
         self.recipe, self.folder, self.processes, self.technique = recipe, folder, processes, technique
-        self.intervals, self.seed, self.digest, self.watcher = intervals, seed, digest, watcher
-        self._batches, self._features, self._validation = batches, features, validation
-        self._logs = logs or Logs(())
+        self.intervals, self.seed, self.watcher = intervals, seed, watcher
+        self._identity = Identity(recipe.to_json(), seed, digest, initial)
+        self._batches, self._features = batches, features
+        self._validation = validation if intervals.validate else None
+        self._logs = logs or Logs((), watcher.say)
         self._states = States(folder, keep)
         self._stop = StopRequest(watcher.say)
         self.position = Position()
         self.model = model.to(processes.device).train()
         self._stage: StageTrainer | None = None
         self._meter = Meter()
+        self._returns = 0  # to a save, since the run was last known to be sound
+        self._returned_to = -1  # step
 
     def resume(self) -> Saved | None:
         """Go on from the newest save that is whole; None for a new run.
 
         Raises:
-            CheckpointError: the saves belong to another recipe, seed or data set, or are all damaged.
+            CheckpointError: the saves belong to another recipe, seed, data set or start, or are all damaged.
         """
-        saved = self._states.latest(self.watcher.say)
+        saved = self._newest()
         if saved is None:
             return None
-        differences = saved.differences(self.recipe.to_json(), self.seed, self.digest)
+        differences = self._identity.differences(saved.identity)
         if differences:
             named = differences[:4] + ([f"{len(differences) - 4} more"] if len(differences) > 4 else [])
             raise CheckpointError(
@@ -118,8 +125,9 @@ class Trainer:
             return "finished"
 
     def _run_stage(self) -> bool:
-        """Train one stage to its end; returns whether it got there."""
-        stage = self.recipe.stages[self.position.stage]
+        """Train one stage to its end, or until the run goes back to a stage before; returns False if it is stopped."""
+        number = self.position.stage
+        stage = self.recipe.stages[number]
         trainer = self._trainer_of(stage)
         self.watcher.stage(stage.name, self.position.iteration, stage.iterations)
         while self.position.iteration < stage.iterations:
@@ -128,8 +136,10 @@ class Trainer:
                 return False
             if outcome == "trouble":
                 self._back_off()
+                if self.position.stage != number:
+                    return True
                 trainer = self._trainer_of(stage)
-        self.position = replace(self.position, stage=self.position.stage + 1, iteration=0)
+        self.position = replace(self.position, stage=self.position.stage + 1, iteration=0, backoffs=0)
         self._stage = None
         self._save()
         return True
@@ -144,26 +154,29 @@ class Trainer:
             self.position = replace(self.position, iteration=iteration, step=self.position.step + 1)
             counted += 1
             last = iteration == stage.iterations
-            if _due(self.intervals.log, iteration) or last:
-                seconds = time.monotonic() - started
-                if self._look(stage, trainer, iteration, counted / seconds):
-                    return "trouble"
+            looks = last or _due(self.intervals.log, iteration)
+            if looks:
+                self._look(stage, trainer, iteration, counted / (time.monotonic() - started))
                 started, counted = time.monotonic(), 0
             else:
                 self.watcher.step(iteration, {})
-            if _due(self.intervals.validate, iteration) or (last and self.intervals.validate):
-                if self._validate():
+            if (looks or _due(_GUARD, iteration)) and self._meter.in_a_row() >= _PATIENCE:
+                return "trouble"
+            validates = self._validation is not None and (last or _due(self.intervals.validate, iteration))
+            if validates or (_due(self.intervals.save, iteration) and not last):
+                self._save_if_sound()  # before validation, which may fail for reasons of its own
+            if validates:
+                if not self._validate():
                     return "trouble"
                 started, counted = time.monotonic(), 0
-            if _due(self.intervals.save, iteration) and not last and not self._meter.failing():
-                self._save()
             if self._is_time_to_stop(iteration):
-                return self._stopped()
+                self._save_if_sound()
+                return "stopped"
         return "done"
 
-    def _look(self, stage: Stage, trainer: StageTrainer, iteration: int, steps_per_second: float) -> bool:
-        """Read and log the numbers since the last look; returns whether steps keep failing."""
-        means, skipped, run = self._meter.read()
+    def _look(self, stage: Stage, trainer: StageTrainer, iteration: int, steps_per_second: float) -> None:
+        """Read and log the numbers since the last look."""
+        means, skipped = self._meter.read()
         values = {
             **means,
             "learning_rate": trainer.slowdown * stage.learning_rate_at(iteration - 1),
@@ -178,33 +191,53 @@ class Trainer:
         self.watcher.step(iteration, values)
         if self.processes.first:
             self._logs.metrics(self.position.step, values)
-        return run >= _PATIENCE
 
     def _back_off(self) -> None:
-        """Return to the last save, with half the learning rate and other crops."""
-        backoffs = self.position.backoffs + 1
-        if backoffs > _MOST_BACKOFFS:
-            raise DivergedError(
-                f"expected steps that are finite, got {_PATIENCE} failures in a row after {_MOST_BACKOFFS} returns to "
-                "the last save; lower the learning rate, or start from other weights (--init)"
-            )
-        self._meter = Meter()
-        self.processes.wait()
-        saved = self._states.latest(self.watcher.say)
+        """Return to a save, with half the learning rate and other crops: to the newest one, then to older ones."""
+        remedy = (
+            "lower the learning rate (--set learning_rate=..), or begin with other weights (--init), in another --out"
+        )
+        if self._returns == _MOST_RETURNS:
+            raise DivergedError(f"expected sound steps, got failures even after {_MOST_RETURNS} returns; {remedy}")
+        saved = self._newest()
+        if saved is not None and saved.position.step == self._returned_to:  # that did not help
+            self._drop(lambda: self._states.drop_after(self._returned_to - 1))
+            saved = self._newest()
         if saved is None:
-            raise DivergedError(
-                "expected finite steps, got failures before anything was saved; lower the learning rate"
-            )
-        self._restore(saved, backoffs)
+            raise DivergedError(f"expected sound steps, got failures before anything was saved; {remedy}")
+        self._returns, self._returned_to = self._returns + 1, saved.position.step
+        self._meter = Meter()
+        self._restore(saved, self.position.backoffs + 1)
         self.watcher.say(
-            f"steps kept failing: back at step {self.position.step}, learning rate times {0.5**backoffs:g}"
+            f"steps kept failing: back at step {self.position.step}, learning rate times {self._slowdown():g}"
         )
 
     def _trainer_of(self, stage: Stage) -> StageTrainer:
         if self._stage is None:
-            self._stage = StageTrainer(self.model, stage, self.technique, self.processes, self._features)
-        self._stage.slowdown = 0.5**self.position.backoffs
+            with torch.random.fork_rng(devices=[]):  # of the discriminator's first weights
+                torch.manual_seed(seed_of("discriminator", self.seed, self.position.stage))
+                self._stage = StageTrainer(self.model, stage, self.technique, self.processes, self._features)
+        self._stage.slowdown = self._slowdown()
         return self._stage
+
+    def _drop(self, drop: Callable[[], None]) -> None:
+        """Remove saves; the first process does it, and all wait for it."""
+        if self.processes.first:
+            drop()
+        self.processes.wait()
+
+    def _slowdown(self) -> float:
+        return 0.5**self.position.backoffs
+
+    def _newest(self) -> Saved | None:
+        """The newest save that is whole, the same one in all processes."""
+        saved = self._states.latest(self.watcher.say)
+        if not self.processes.agree(-1 if saved is None else saved.position.step):
+            raise CheckpointError(
+                f"{self.folder}: expected all processes to find the same save, got different ones; give an --out that "
+                "all machines share"
+            )
+        return saved
 
     def _restore(self, saved: Saved, backoffs: int) -> None:
         """Take back a save."""
@@ -222,13 +255,21 @@ class Trainer:
             tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
             if self._stage is not None:
                 tensors |= self._stage.state()
-            about = {"recipe": self.recipe.to_json(), "seed": self.seed, "digest": self.digest}
-            self._states.save(self.position, tensors, {**about, "run": self._logs.memory()})
-            self._write_weights("last")
+            write_weights(self.folder, "last", self.model)  # first: a save at the end means that they are written
+            self._states.save(self.position, tensors, self._identity, self._logs.memory())
+        if self._validation is None:
+            self._returns = 0
         self.processes.wait()
 
+    def _save_if_sound(self) -> None:
+        """Save, unless the newest steps failed: whoever goes on from there would fail, too."""
+        if self._meter.in_a_row():
+            self.watcher.say(f"step {self.position.step}: not saved, because the newest steps were not finite")
+        else:
+            self._save()
+
     def _validate(self) -> bool:
-        """Score, log, keep the best weights; returns whether the network stopped being invertible."""
+        """Score, log, keep the best weights; returns whether the network is invertible, else forgets its last saves."""
         failed = False
         if self.processes.first and self._validation is not None:
             try:
@@ -240,7 +281,12 @@ class Trainer:
             else:
                 failed = not result.scores.get("inverse_error", 0.0) < _INVERSE_ERROR
                 self._log_validation(result, failed)
-        return self.processes.any(failed)
+        failed = self.processes.any(failed)
+        if failed:
+            self._drop(lambda: self._states.drop_after(self.position.validated))
+        else:
+            self._returns, self.position = 0, replace(self.position, validated=self.position.step)
+        return not failed
 
     def _log_validation(self, result: ValidationResult, failed: bool) -> None:
         scores = {f"validation_{name}": value for name, value in result.scores.items()}
@@ -250,25 +296,15 @@ class Trainer:
         self.watcher.say(f"step {self.position.step}: {shown}")
         if failed:
             self.watcher.say(f"step {self.position.step}: decoding does not undo encoding any more")
-        elif result.best_by is not None and (self.position.best is None or result.best_by > self.position.best):
-            self.position = replace(self.position, best=result.best_by)
-            self._logs.best(self.position.step, self._write_weights("best"))
-
-    def _write_weights(self, name: str) -> Path:
-        folder = self.folder / "weights"
-        folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.model, folder / f"{name}.safetensors")
-        return folder / f"{name}.safetensors"
+        elif result.best_by is not None and result.best_by > best_score(self.folder, result.images):
+            notes = {"step": str(self.position.step), "score": repr(result.best_by), "images": result.images}
+            self._logs.best(self.position.step, write_weights(self.folder, "best", self.model, notes))
 
     def _is_time_to_stop(self, iteration: int) -> bool:
         """Whether somebody asked to stop; several processes agree on it now and then, since agreeing takes time."""
         if self.processes.world == 1:
             return self._stop.asked
-        return _due(self.intervals.log or Intervals.log, iteration) and self.processes.any(self._stop.asked)
-
-    def _stopped(self) -> Literal["stopped"]:
-        self._save()
-        return "stopped"
+        return _due(_VOTE, iteration) and self.processes.any(self._stop.asked)
 
 
 def _due(interval: int, iteration: int) -> bool:

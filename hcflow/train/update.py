@@ -70,41 +70,40 @@ class Updater:
 
 
 class Meter:
-    """Sums of losses, norms and skipped steps since the last look, kept on the device until somebody looks."""
+    """Losses, norms and skipped steps since the last look, kept on the device until somebody looks."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._steps = 0
-        self._run: Tensor | None = None
+        self._sums: dict[str, Tensor] = {}  # by name: (sum, steps that counted)
+        self._skipped: Tensor | None = None
+        self._in_a_row: Tensor | None = None
 
     def add(self, values: Mapping[str, Tensor], skipped: Iterable[Tensor]) -> None:
         """Add one iteration: its values (left out of the means where it was skipped) and the flags of its updates."""
         bad = torch.stack(list(skipped)).amax()
         good = 1.0 - bad
         for name, value in values.items():
-            counted = torch.where(good > 0, value.detach().float(), torch.zeros_like(good))
+            counted = torch.stack((torch.where(good > 0, value.detach().float(), torch.zeros_like(good)), good))
             self._sums[name] = self._sums[name] + counted if name in self._sums else counted
-        self._sums["_good"] = self._sums.get("_good", torch.zeros_like(good)) + good
-        self._run = (bad if self._run is None else self._run + bad) * bad
-        self._steps += 1
+        self._skipped = bad if self._skipped is None else self._skipped + bad
+        self._in_a_row = bad if self._in_a_row is None else (self._in_a_row + bad) * bad
 
-    def failing(self) -> bool:
-        """Whether the newest iteration was skipped; waits for the device, too."""
-        return self._run is not None and bool(self._run)
+    def in_a_row(self) -> int:
+        """How many iterations up to the newest were skipped; waits for the device."""
+        return 0 if self._in_a_row is None else round(float(self._in_a_row))
 
-    def read(self) -> tuple[dict[str, float], int, int]:
+    def read(self) -> tuple[dict[str, float], int]:
         """Look (which waits for the device), and start over.
 
         Returns:
-            means over the steps that counted; how many were skipped; how many in a row up to now.
+            means over the iterations that counted and over all processes; how many were skipped.
         """
-        if not self._steps or self._run is None:
-            return {}, 0, 0
-        names = list(self._sums)
-        numbers = torch.stack([*self._sums.values(), self._run]).tolist()
-        sums = dict(zip(names, numbers, strict=False))
-        good = sums.pop("_good")
-        means = {name: value / good for name, value in sums.items()} if good else {}
-        skipped, run = round(self._steps - good), round(numbers[-1])
-        self._sums, self._steps = {}, 0
-        return means, skipped, run
+        if self._skipped is None:
+            return {}, 0
+        rows = torch.stack([*self._sums.values(), torch.stack((self._skipped, torch.ones_like(self._skipped)))])
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(rows)
+            rows /= dist.get_world_size()
+        *numbers, (skipped, _) = rows.tolist()
+        means = {name: value / count for name, (value, count) in zip(self._sums, numbers, strict=True) if count}
+        self._sums, self._skipped = {}, None
+        return means, round(skipped)

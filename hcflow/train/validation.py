@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,13 @@ class ValidationResult:
         grids: pictures by name.
         best_by: what chooses the best weights: PSNR (Y) at tau 0, or for rescaling at its own temperature; None
             where nothing scores.
+        images: SHA-256 of the images: scores of other ones do not compare.
     """
 
     scores: dict[str, float]
     grids: dict[str, Pixels]
     best_by: float | None
+    images: str
 
 
 class Validation:
@@ -50,6 +53,9 @@ class Validation:
     def __init__(self, files: Sequence[Path], plugin: Plugin | None) -> None:
         self._images = [to_rgb(read_opaque(file)) for file in files]
         self._plugin = plugin
+        self._digest = hashlib.sha256(
+            b"".join(repr(one.shape).encode() + one.tobytes() for one in self._images)
+        ).hexdigest()
 
     def __len__(self) -> int:
         return len(self._images)
@@ -71,7 +77,7 @@ class Validation:
         scores = {name: float(np.mean([row[0][name] for row in rows])) for name in names}
         chooses = 0.0 if model.config.q is not None else model.config.temperature
         pictures = np.concatenate([row[1] for row in rows[:_GRID_IMAGES]])
-        return ValidationResult(scores, {"samples": pictures}, scores.get(f"psnr_y_tau{chooses:g}"))
+        return ValidationResult(scores, {"samples": pictures}, scores.get(f"psnr_y_tau{chooses:g}"), self._digest)
 
     def _image(self, model: HCFlow, hr: Pixels, index: int) -> tuple[dict[str, float], Pixels]:
         """Scores of one image, and its row HR | LR | tau 0 | tau."""

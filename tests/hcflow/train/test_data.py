@@ -53,7 +53,7 @@ def test_bad_folders_and_files_are_one_line(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(ImageError, match=r"broken.png: expected"):
         open_cache(image_files(tmp_path), 4, tmp_path / "c")
-    assert not list((tmp_path / "c").glob("*"))
+    assert not [path for path in (tmp_path / "c").iterdir() if path.is_dir()]
     with pytest.raises(InputError, match="at least one image"):
         open_cache([], 4, tmp_path / "c")
 
@@ -166,3 +166,14 @@ def test_loading_is_hidden_behind_the_steps(cache):
         time.sleep(0.01)
     assert made[:4] == [0, 1, 2, 3]
     batches.close()
+
+
+def test_what_a_killed_process_left_of_a_cache_is_in_nobodys_way(pictures, tmp_path):
+    files = image_files(pictures)
+    open_cache(files, 4, tmp_path / "c")
+    folder = next(path for path in (tmp_path / "c").iterdir() if path.is_dir())
+    (folder / "index.json").unlink()  # a folder without its index
+    (folder.parent / f".{folder.name}.part").mkdir()
+    (folder.parent / f".{folder.name}.part" / "pixels.bin").write_bytes(b"half of it")
+    assert len(open_cache(files, 4, tmp_path / "c").names) == len(files)
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]

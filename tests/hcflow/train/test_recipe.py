@@ -2,7 +2,7 @@
 
 import pytest
 
-from hcflow.config import CASES, PRESETS
+from hcflow.config import CASES, PRESETS, Config
 from hcflow.errors import ConfigError
 from hcflow.train.recipe import BUDGETS, Losses, Recipe, Stage
 from hcflow.train.recipes import RECIPES, recipe
@@ -109,6 +109,9 @@ def test_recipe_files(tmp_path):
         ("case5", "case9", "unknown preset 'case9'; choose from sr_x4"),
         ("halve_at", "halve", "unknown key 'halve'"),
         ("iterations = 100\nlearning_rate = 1e-4", "", "the keys 'iterations', 'learning_rate', which are missing"),
+        ('preset = "case5"', 'preset = "case5"\nnetwork = { K = 4 }', "expected either preset or network, got both"),
+        ('preset = "case5"', "", "expected either preset or network, got neither"),
+        ('preset = "case5"', "network = { k = 4 }", "network: unknown key 'k'; choose from"),
         ("[50]", "50", "expected a list, got 50"),
         ("nll = 1.0", "nll = 0.0", "expected a weight above 0"),
         ('name = "mine"', "name = mine", "expected TOML"),
@@ -119,6 +122,12 @@ def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
     path.write_text(FILE.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
         recipe(str(path))
+
+
+def test_a_file_can_describe_its_network(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE.replace('preset = "case5"', "network = { K = 4 }"))
+    assert recipe(str(path)).network == Config(K=4)
 
 
 def test_a_file_without_that_budget(tmp_path):

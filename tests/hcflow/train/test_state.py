@@ -7,9 +7,10 @@ import torch
 
 from hcflow.errors import CheckpointError
 from hcflow.train import state as state_module
-from hcflow.train.state import OutOfSpaceError, Position, States
+from hcflow.train.folder import OutOfSpaceError
+from hcflow.train.state import Identity, Position, States
 
-ABOUT = {"recipe": "{}", "seed": 3, "digest": "abc", "run": {"id": "7"}}
+IDENTITY = Identity('{"a": [{"b": 1}]}', 3, "abc", "def")
 
 
 def tensors(value=1.0):
@@ -20,16 +21,16 @@ def tensors(value=1.0):
     }
 
 
-def save(states, step, value=1.0):
-    return states.save(Position(0, step, step, 0, 30.5), tensors(value), ABOUT)
+def save(states, step, value=1.0, validated=0):
+    return states.save(Position(0, step, step, 1, validated), tensors(value), IDENTITY, {"id": "7"})
 
 
 def test_what_is_saved_is_read(tmp_path):
     states = States(tmp_path)
     path = save(states, 5)
     saved = states.latest(pytest.fail)
-    assert (saved.path, saved.position) == (path, Position(0, 5, 5, 0, 30.5))
-    assert (saved.recipe, saved.seed, saved.digest, saved.run) == ("{}", 3, "abc", {"id": "7"})
+    assert (saved.path, saved.position) == (path, Position(0, 5, 5, 1, 0))
+    assert (saved.identity, saved.run) == (IDENTITY, {"id": "7"})
     for key, value in tensors().items():
         assert torch.equal(saved.tensors[key], value)
 
@@ -45,6 +46,29 @@ def test_the_last_few_are_kept(tmp_path):
     (tmp_path / "state" / "notes.txt").write_text("mine")
     save(states, 11)
     assert (tmp_path / "state" / "notes.txt").exists()
+
+
+def test_the_save_that_was_validated_is_kept_and_what_came_after_it_can_be_dropped(tmp_path):
+    states = States(tmp_path, keep=2)
+    for step in (1, 2, 3, 4, 5):
+        save(states, step, validated=2 if step > 2 else 0)
+    assert [path.name[-13] for path in states.paths()] == ["2", "4", "5"]
+    states.drop_after(2)
+    assert [path.name[-13] for path in states.paths()] == ["2"]
+    states.drop_after(0)
+    assert len(states.paths()) == 1  # never the last one
+
+
+def test_identities_say_what_differs():
+    other = Identity('{"a": [{"b": 2}], "c": [1, 2]}', 4, "xyz", "")
+    assert IDENTITY.differences(IDENTITY) == []
+    assert IDENTITY.differences(other) == [
+        "a.0.b: 2 there, 1 here",
+        "c: [1, 2] there, nothing here",
+        "seed: 4 there, 3 here",
+        "training images: xyz there, abc here",
+        "initial weights: new ones there, def here",
+    ]
 
 
 def flip_a_bit(path):

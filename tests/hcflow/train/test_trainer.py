@@ -99,7 +99,8 @@ def test_a_damaged_newest_save_costs_only_the_steps_since_the_one_before(cache, 
             ".*stages.0.iterations: 2 there, 11 here",
         ),
         (lambda arguments: arguments | {"seed": 1}, "seed: 0 there, 1 here"),
-        (lambda arguments: arguments | {"digest": "other"}, "training images: others"),
+        (lambda arguments: arguments | {"initial": "abc"}, "initial weights: new ones there, abc here"),
+        (lambda arguments: arguments | {"digest": "other"}, "training images: .* there, other here"),
     ],
 )
 def test_saves_of_another_run_are_refused(cache, tmp_path, change, message):
@@ -111,6 +112,18 @@ def test_saves_of_another_run_are_refused(cache, tmp_path, change, message):
     trainer = Trainer(recipe, model, lambda *_: (), tmp_path, processes=ONE, watcher=Recorder(), **changed)
     with pytest.raises(CheckpointError, match=rf"saves of this run, got those of another \({message}\); .*--restart"):
         trainer.resume()
+
+
+def test_the_end_is_saved_after_its_weights(cache, tmp_path, monkeypatch):
+    trainer, _ = make_trainer(tiny_recipe("rescale_x4", 2), cache, tmp_path)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(States, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert_same(dict(load(tmp_path / "weights" / "last.safetensors").state_dict()), parameters_of(trainer))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

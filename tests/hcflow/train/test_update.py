@@ -84,9 +84,20 @@ def test_meter_averages_the_steps_that_counted():
     meter.add({"loss": torch.tensor(4.0)}, [good, good])
     meter.add({"loss": torch.tensor(math.inf)}, [bad])
     meter.add({"loss": torch.tensor(1.0)}, [bad])
-    assert meter.read() == ({"loss": 3.0}, 3, 2)
+    assert meter.in_a_row() == 2
+    assert meter.read() == ({"loss": 3.0}, 3)
     meter.add({"loss": torch.tensor(1.0)}, [bad])
-    assert meter.read() == ({}, 1, 3)  # the run of failures goes on from look to look
+    assert meter.in_a_row() == 3  # the run of failures goes on from look to look
+    assert meter.read() == ({}, 1)
     meter.add({"loss": torch.tensor(7.0)}, [good])
-    assert meter.read() == ({"loss": 7.0}, 0, 0)
-    assert meter.read()[1] == 0
+    assert meter.in_a_row() == 0
+    assert meter.read() == ({"loss": 7.0}, 0)
+    assert meter.read() == ({}, 0)
+
+
+def test_meter_averages_a_loss_over_the_steps_that_had_it():
+    meter = Meter()
+    good = torch.tensor(0.0)
+    meter.add({"discriminator": torch.tensor(1.0)}, [good])
+    meter.add({"discriminator": torch.tensor(3.0), "gan": torch.tensor(8.0)}, [good])
+    assert meter.read() == ({"discriminator": 2.0, "gan": 8.0}, 0)
