@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -130,16 +130,8 @@ class HCFlow(Decoder):
         Raises:
             InputError: wrong shape, sides not divisible by the scale, or values that are not finite.
         """
-        scale = self.config.scale
-        check_image(hr, "hr", multiple=scale)
-        y, log_det = hr, hr.new_zeros(len(hr))
-        ys, as_ = [], []
-        for level in self._levels():
-            y, a, term = level.split(y)
-            ys.append(y)
-            as_.append(a)
-            log_det = log_det + term
-        y_L = y
+        ys, as_, log_det = self._split(hr)
+        y_L = ys[-1]
         ys[-1] = self._seen_by_the_deepest(y_L, lr)
 
         conditions: list[Tensor] = []  # c_{l+1} .. c_L
@@ -150,6 +142,37 @@ class HCFlow(Decoder):
             latents.insert(0, z)
             log_det = log_det + term
         return Encoded(y_L if self.config.lr_in_latent else None, tuple(latents), log_det)
+
+    def encode_and_decode(
+        self, hr: Tensor, latents: Sequence[Tensor], channel: Callable[[Tensor], Tensor]
+    ) -> tuple[Encoded, Tensor]:
+        """`encode`, and `decode` of what a channel makes of y_L: what rescaling trains on.
+
+        The same as one after the other, but each conditioner sees both in one batch.
+
+        Args:
+            hr: as for `encode`, of a network with the LR image in its latent.
+            latents: z_1 .. z_L to decode with, whatever the encoded ones are.
+            channel: y_L -> LR image to decode.
+
+        Raises:
+            InputError: as `encode`; or a configuration without the LR image in the latent, or conditioned on another.
+        """
+        if not self.config.lr_in_latent or self.config.deepest_condition == "given":
+            raise InputError("expected a network whose encoding and decoding see the same, y_L, got another (Table 1)")
+        ys, as_, log_det = self._split(hr)
+        y_L = ys[-1]
+        image = channel(y_L)
+        conditions: list[Tensor] = []  # of both; c_{l+1} .. c_L
+        encoded: list[Tensor] = []
+        for level, y, a, z in reversed(list(zip(self._levels(), ys, as_, latents, strict=True))):
+            both = self._condition(level, torch.cat((y, image)), conditions)
+            c, c_back = (None, None) if both is None else both.chunk(2)
+            standardised, term = level.conditional_flow(a, c)
+            encoded.insert(0, standardised)
+            log_det = log_det + term
+            image = level.generate(z, image, c_back)
+        return Encoded(y_L, tuple(encoded), log_det), image
 
     def downscale(self, hr: Tensor) -> Tensor:
         """y_L of `encode` alone, without the latents: (N, 3, H, W) -> (N, 3, H/2^L, W/2^L), not clamped.
@@ -214,6 +237,18 @@ class HCFlow(Decoder):
         elif noise.shape != hr.shape:
             raise InputError(f"expected noise of shape {tuple(hr.shape)}, got {tuple(noise.shape)}")
         return hr + noise / self.config.q
+
+    def _split(self, hr: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """y_1 .. y_L, a_1 .. a_L and the log-determinant of the main flow."""
+        check_image(hr, "hr", multiple=self.config.scale)
+        y, log_det = hr, hr.new_zeros(len(hr))
+        ys, as_ = [], []
+        for level in self._levels():
+            y, a, term = level.split(y)
+            ys.append(y)
+            as_.append(a)
+            log_det = log_det + term
+        return ys, as_, log_det
 
     def _seen_by_the_deepest(self, y_L: Tensor, given: Tensor | None) -> Tensor:
         """What phi_L sees: y_L, or the given LR image y* (Table 1, cases 2 and 3)."""

@@ -49,4 +49,4 @@ class Compose(Transform):
 
 def sum_per_image(x: Tensor) -> Tensor:
     """Sum over all but the batch dimension: (N, ...) -> (N,)."""
-    return x.flatten(1).sum(1)
+    return x.sum(tuple(range(1, x.ndim)))

@@ -76,13 +76,13 @@ class Rescaling(nn.Module):
 
     def forward(self, hr: Tensor, lr: Tensor, noise: Noise) -> Named:
         """Encode, quantise, decode at temperature 1."""
-        encoded = self.model.encode(hr)
+        latents = [noise.normal(shape) for shape in self.model.latent_shapes(*lr.shape[-2:])]
+        encoded, back = self.model.encode_and_decode(hr, latents, lambda y: quantise(y.clamp(0, 1)))
         assert encoded.lr is not None
-        y = encoded.lr.clamp(0, 1)
         squares = torch.stack([z.square().sum() for z in encoded.latents]).sum()
         return {
-            "pixel_hr": F.l1_loss(_decode(self.model, quantise(y), 1.0, noise), hr),
-            "pixel_lr": F.mse_loss(y, lr),
+            "pixel_hr": F.l1_loss(back.clamp(0, 1), hr),
+            "pixel_lr": F.mse_loss(encoded.lr.clamp(0, 1), lr),
             "latent": squares / sum(z.numel() for z in encoded.latents),
         }
 

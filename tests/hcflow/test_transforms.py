@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny import SIZES, images, model, randomise
 
+from hcflow.errors import InputError
 from hcflow.flow.actnorm import ActNorm
 from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling
 from hcflow.flow.gaussian import ConditionalGaussian, standard_normal_log_prob
@@ -182,6 +183,24 @@ def test_gradients_of_the_likelihood_and_of_a_decode_reach_every_parameter(name)
         assert parameter.grad is not None, key
         assert torch.isfinite(parameter.grad).all(), key
         assert parameter.grad.abs().sum() > 0, key
+
+
+@pytest.mark.parametrize("name", ["rescale_x4", "sr_x4", "sr_x8", "case4", "case5"])
+@torch.no_grad()
+def test_encoding_and_decoding_together_is_one_after_the_other(name):
+    """Also where conditioners see coarser levels (sr_x4, sr_x8), or there are none (case4)."""
+    net = model(name)
+    hr, lr = images(net.config, height=16, width=24)
+    latents = [torch.randn(len(hr), *shape, dtype=hr.dtype) for shape in net.latent_shapes(*lr.shape[-2:])]
+    encoded, image = net.encode_and_decode(hr, latents, quantise)
+    expected = net.encode(hr)
+    torch.testing.assert_close(encoded.lr, expected.lr, rtol=0, atol=1e-12)
+    torch.testing.assert_close(encoded.log_det, expected.log_det, rtol=0, atol=1e-9)
+    for got, wanted in zip(encoded.latents, expected.latents, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=0, atol=1e-12)
+    torch.testing.assert_close(image, net.decode(quantise(expected.lr), 1.0, latents=latents), rtol=0, atol=1e-11)
+    with pytest.raises(InputError, match="expected a network whose encoding and decoding see the same"):
+        model("case3").encode_and_decode(hr, latents, quantise)
 
 
 def test_hcflow_is_what_its_docstring_says():
