@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hcflow.flow.coupling import bounded_log_scale, shift_and_raw
 from hcflow.flow.transform import Transform, sum_per_image
-from hcflow.nets.subnets import ZeroConv
+from hcflow.nets.subnets import ZeroSubnet
 
 __all__ = ["ConditionalGaussian", "standard_normal_log_prob"]
 
@@ -31,7 +31,7 @@ class ConditionalGaussian(Transform):
         super().__init__()
         self.bounded = bounded
         if context_channels:
-            self.conv = ZeroConv(context_channels, 2 * channels)
+            self.conv = ZeroSubnet(context_channels, 2 * channels)
         else:
             self.constant = nn.Parameter(torch.zeros(1, 2 * channels, 1, 1))
 
@@ -41,7 +41,7 @@ class ConditionalGaussian(Transform):
         return mean, bounded_log_scale(raw) if self.bounded else raw
 
     def _output(self, context: Tensor | None) -> Tensor:
-        return self.constant if context is None else self.conv(context.to(self.conv.weight.dtype))
+        return self.constant if context is None else self.conv(context).to(self.conv.weight.dtype)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Standardise x (N, C, H, W)."""

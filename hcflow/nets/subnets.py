@@ -17,6 +17,7 @@ __all__ = [
     "DenseBlock",
     "Subnet",
     "ZeroConv",
+    "ZeroSubnet",
     "scaled_xavier_",
     "set_compilation",
     "set_recomputation",
@@ -111,6 +112,16 @@ class ZeroConv(nn.Conv2d):
         scale = (3 * self.logs).exp()
         assert self.bias is not None
         return F.conv2d(input, self.weight * scale[:, None], self.bias * scale.flatten(), padding=1)
+
+
+class ZeroSubnet(Subnet, ZeroConv):
+    """A zero conv that is a network of its own."""
+
+    by_parts = True  # there is nothing inside to keep or to recompute
+
+    def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Map (N, in, H, W) to (N, out, H, W); there is no context."""
+        return ZeroConv.forward(self, x)
 
 
 class FCN(Subnet):
