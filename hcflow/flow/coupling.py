@@ -17,7 +17,8 @@ def bounded_log_scale(raw: Tensor) -> Tensor:
 
 def shift_and_raw(output: Tensor) -> tuple[Tensor, Tensor]:
     """Part an interleaved network output (N, 2C, H, W): even channels shift, odd channels scale."""
-    return output[:, 0::2], output[:, 1::2]
+    shift, raw = output.unflatten(1, (-1, 2)).unbind(2)
+    return shift, raw
 
 
 class AffineCoupling(Transform):
@@ -33,15 +34,15 @@ class AffineCoupling(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move z2 of x (N, C, H, W)."""
-        z1, z2 = x[:, : self.conditioning], x[:, self.conditioning :]
-        shift, raw = shift_and_raw(self.subnet(z1, context).to(z1.dtype))
+        z1, z2 = x.split((self.conditioning, x.shape[1] - self.conditioning), 1)
+        shift, raw = (part.to(z1.dtype) for part in shift_and_raw(self.subnet(z1, context)))
         log_s = bounded_log_scale(raw)
         return torch.cat((z1, (z2 + shift) * log_s.exp()), 1), sum_per_image(log_s)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """z2 -> z2 exp(-log s) - shift."""
-        z1, z2 = y[:, : self.conditioning], y[:, self.conditioning :]
-        shift, raw = shift_and_raw(self.subnet(z1, context).to(z1.dtype))
+        z1, z2 = y.split((self.conditioning, y.shape[1] - self.conditioning), 1)
+        shift, raw = (part.to(z1.dtype) for part in shift_and_raw(self.subnet(z1, context)))
         log_s = bounded_log_scale(raw)
         return torch.cat((z1, z2 * (-log_s).exp() - shift), 1), -sum_per_image(log_s)
 
@@ -59,10 +60,10 @@ class AdditiveCoupling(Transform):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift z1 of x (N, C, H, W)."""
-        z1, z2 = x[:, : self.shifted], x[:, self.shifted :]
+        z1, z2 = x.split((self.shifted, x.shape[1] - self.shifted), 1)
         return torch.cat((z1 + self.subnet(z2, context).to(z1.dtype), z2), 1), x.new_zeros(len(x))
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Shift z1 back."""
-        z1, z2 = y[:, : self.shifted], y[:, self.shifted :]
+        z1, z2 = y.split((self.shifted, y.shape[1] - self.shifted), 1)
         return torch.cat((z1 - self.subnet(z2, context).to(z1.dtype), z2), 1), y.new_zeros(len(y))
