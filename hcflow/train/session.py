@@ -104,37 +104,17 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
     with joined(settings.device) as processes, held(settings.folder) if processes.first else nullcontext():
         for stage in stages:
             check_shares(stage, technique, processes)
-        if settings.restart and processes.first:
-            clear(settings.folder)
         features = _features(settings, processes)
         cache = _open_cache(settings, processes, watcher)
         watcher.say(_describe(settings, cache, processes))
         for stage in stages:
             _say_what_is_left_out(cache, stage, watcher)
-
-        def batches(stage: Stage, seed: int, start: int, stop: int) -> Iterable[Batch]:
-            share = (processes.rank, processes.world)
-            patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
-            return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
-
         logs = Logs(_logs(settings.folder, plugin) if processes.first else [], watcher.say)
-        trainer = Trainer(
-            settings.recipe,
-            _model(settings),
-            batches,
-            settings.folder,
-            processes=processes,
-            technique=technique,
-            intervals=settings.intervals,
-            seed=settings.seed,
-            digest=cache.digest,
-            initial=_digest(settings.initial),
-            features=features,
-            validation=Validation(settings.validation, plugin) if settings.validation else None,
-            logs=logs,
-            watcher=watcher,
-            keep=settings.keep,
-        )
+        trainer = _trainer(settings, processes, cache, features, logs, watcher, plugin)
+        if settings.restart:  # only now, when nothing of what was asked for turned out to be wrong
+            if processes.first:
+                clear(settings.folder)
+            processes.wait()
         saved = trainer.resume()
         if saved is not None and trainer.is_finished():
             if processes.first and not weights_file(settings.folder, "last").is_file():
@@ -154,6 +134,39 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         finally:
             logs.end(ending)
         return ending
+
+
+def _trainer(
+    settings: Settings,
+    processes: Processes,
+    cache: ImageCache,
+    features: VGG19Features | None,
+    logs: Logs,
+    watcher: Watcher,
+    plugin: Plugin | None,
+) -> Trainer:
+    def batches(stage: Stage, seed: int, start: int, stop: int) -> Iterable[Batch]:
+        share = (processes.rank, processes.world)
+        patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
+        return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
+
+    return Trainer(
+        settings.recipe,
+        _model(settings),
+        batches,
+        settings.folder,
+        processes=processes,
+        technique=settings.technique,
+        intervals=settings.intervals,
+        seed=settings.seed,
+        digest=cache.digest,
+        initial=_digest(settings.initial),
+        features=features,
+        validation=Validation(settings.validation, plugin) if settings.validation else None,
+        logs=logs,
+        watcher=watcher,
+        keep=settings.keep,
+    )
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:

@@ -182,6 +182,15 @@ def test_restart_deletes_what_a_run_wrote_and_nothing_else(command, pictures, tm
     assert [file.read_text() for file in theirs] == 4 * ["mine"]
 
 
+def test_restart_of_something_wrong_deletes_nothing(command, pictures, tmp_path):
+    arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
+    assert command(*arguments) == 0
+    before = sorted(tmp_path.glob("run/**/*"))
+    for wrong in (("--set", "patch=512"), ("--init", "none.pth"), ("--vgg19", "none.pth"), ("--validate", "none")):
+        assert command(*arguments, "--restart", *wrong) == 2
+    assert sorted(tmp_path.glob("run/**/*")) == before
+
+
 def test_only_one_process_trains_into_a_folder(command, pictures, tmp_path, capsys):
     arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
     with held(tmp_path / "run"):
