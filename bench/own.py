@@ -7,28 +7,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from bench.errors import BenchError
+from bench.methods.hcflow import network
 from bench.store import Journal, Json
 from bench.suite import Row, Suite, load_suite
 from bench.typed import from_table
-from hcflow.checkpoint import info
-from hcflow.errors import HCFlowError
 
 
 def own_row(suite: Suite, beside: Row, file: Path, label: str) -> Row:
     """A row for weights in a file, described as the row it stands beside; it is never compared with the paper.
 
     Raises:
-        BenchError: the file does not exist, or the row's method takes no such weights.
+        BenchError: the file does not exist, the row's method takes no weights, or the network is of another kind.
     """
     if not file.is_file():
         raise BenchError(f"expected a file of weights, got {file}; check the path")
     if beside.method != "hcflow":
         raise BenchError(f"expected a row of HCFlow to put weights of your own beside, got {beside.name}")
+    task = beside.settings.get("task", "super-resolution")
+    model = network(suite.scale, file, torch.device("cpu"), task)
     line = suite.csv_line(beside)
     describe = {name: line.get(name, "") for name in suite.describe}
-    if "params" in describe:
-        describe["params"] = _size_of(file)
+    if "params" in describe:  # in millions, as tables print them
+        describe["params"] = f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f}M"
     name = f"{beside.name} ({label})"
     return replace(
         beside,
@@ -39,14 +42,6 @@ def own_row(suite: Suite, beside: Row, file: Path, label: str) -> Row:
         beside=beside.name,
         as_published=None,
     )
-
-
-def _size_of(file: Path) -> str:
-    """Learned numbers in millions, as tables print them."""
-    try:
-        return f"{info(file).parameters / 1e6:.2f}M"
-    except HCFlowError as error:
-        raise BenchError(str(error)) from None
 
 
 def as_json(suite: Suite, rows: Iterable[Row]) -> list[Json]:

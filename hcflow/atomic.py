@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def lock(handle: int, wait: bool = False) -> bool:
     """Keep an open file to this process until it is closed.
 
-    Where the system knows no such locks (Windows), nothing is kept from anybody.
+    Where the system or the file system knows no such locks, nothing is kept from anybody.
 
     Args:
         handle: of the file.
@@ -51,6 +52,9 @@ def lock(handle: int, wait: bool = False) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+            raise
     return True
 
 

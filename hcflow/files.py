@@ -27,6 +27,10 @@ def is_safetensors(file: Path) -> bool:
 
 def read_pickle(file: Path) -> dict[str, Tensor]:
     """Read an official state dict with the restricted unpickler, which runs no code."""
+    with file.open("rb") as stream:
+        start = stream.read(2)
+    if start and start != b"PK" and start[:1] != b"\x80":
+        raise CheckpointError(f"{file}: expected a checkpoint (.pth or .safetensors), got a file of another kind")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

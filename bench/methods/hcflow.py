@@ -59,15 +59,26 @@ def hcflow(
     """
     if len(weights) != 1:
         raise BenchError(f"hcflow: expected one file of weights, got {len(weights)}")
+    model = network(scale, weights[0], device, task)
     try:
-        model = load(weights[0], device)
-        if model.config.scale != scale:
-            raise BenchError(f"{weights[0]}: expected a network for x{scale}, got one for x{model.config.scale}")
-        got: Task = "rescaling" if model.config.q is None else "super-resolution"
-        if got != task:
-            raise BenchError(f"{weights[0]}: expected a network for {task}, got one for {got}")
         return (Rescaling if task == "rescaling" else SuperResolution)(model, device)
     except SingularWeightError as error:
         raise BenchError(f"{weights[0]}: {error}") from None
+
+
+def network(scale: int, file: Path, device: torch.device, task: Task = "super-resolution") -> HCFlow:
+    """The network in a file.
+
+    Raises:
+        BenchError: no HCFlow checkpoint, or one for another scale or task.
+    """
+    try:
+        model = load(file, device)
     except HCFlowError as error:
         raise BenchError(str(error)) from None
+    if model.config.scale != scale:
+        raise BenchError(f"{file}: expected a network for x{scale}, got one for x{model.config.scale}")
+    got: Task = "rescaling" if model.config.q is None else "super-resolution"
+    if got != task:
+        raise BenchError(f"{file}: expected a network for {task}, got one for {got}")
+    return model

@@ -81,6 +81,7 @@ def _add_intervals(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from hcflow.train.folder import weights_file
     from hcflow.train.observers import load_plugin
     from hcflow.train.session import Settings, files_of, train
     from hcflow.train.stage import Technique
@@ -118,10 +119,11 @@ def _train(args: argparse.Namespace) -> int:
         if ending == "stopped":
             watcher.say(f"stopped and saved in {settings.folder}; the same command goes on from there")
     if ending == "finished" and not silent:
-        weights = settings.folder / "weights" / "last.safetensors"
-        use = "restore" if chosen.network.q is None else "upscale"
-        print(f"finished; use it with `python -m hcflow {use} IMAGES -o DIR --checkpoint {weights}`", file=sys.stderr)
-        print(weights)
+        last, best = (weights_file(settings.folder, name) for name in ("last", "best"))
+        use = f"{'restore' if chosen.network.q is None else 'upscale'} IMAGES -o DIR"
+        weights = best if best.is_file() else last
+        print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
+        print(last)
     return 0 if ending == "finished" else 130
 
 

@@ -17,12 +17,18 @@ __all__ = ["OutOfSpaceError", "best_score", "clear", "held", "weights_file", "wr
 
 _OURS = (
     "state/step-" + 8 * "[0-9]" + ".safetensors",
+    "state/validated",
     "weights/last.safetensors",
     "weights/best.safetensors",
     "samples/*-" + 8 * "[0-9]" + ".png",
     "log.jsonl",
 )
-_CUT_SHORT = ("state/.step-*.safetensors-*", "weights/.last.safetensors-*", "weights/.best.safetensors-*")
+_CUT_SHORT = (
+    "state/.step-*.safetensors-*",
+    "state/.validated-*",
+    "weights/.last.safetensors-*",
+    "weights/.best.safetensors-*",
+)
 """What kill -9 leaves of a file that was being written (`hcflow.atomic`)."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def joined(device: str) -> Iterator[Processes]:
     if place.type == "cuda":
         torch.cuda.set_device(place)
     patience = timedelta(days=1)  # for the first process while it decodes or validates; torchrun sees who dies
+    warnings.filterwarnings("ignore", message="Grad strides do not match")  # buckets are copies anyway
     dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=patience)
     try:
         yield Processes(rank, world, place)

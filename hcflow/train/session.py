@@ -101,6 +101,10 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
     technique, stages = settings.technique, settings.recipe.stages
     if technique.precision == "tf32" and choose_device(settings.device).type == "cpu":
         raise InputError("expected --precision fp32 or bf16 on a CPU, got tf32, which GPUs have")
+    if settings.initial is not None and settings.initial.resolve().is_relative_to(settings.folder.resolve()):
+        raise InputError(
+            f"expected --init outside of the folder that the run writes to, got {settings.initial}; give another --out"
+        )
     with joined(settings.device) as processes, held(settings.folder) if processes.first else nullcontext():
         for stage in stages:
             check_shares(stage, technique, processes)
@@ -120,8 +124,9 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             if processes.first and not weights_file(settings.folder, "last").is_file():
                 write_weights(settings.folder, "last", trainer.model)
             watcher.say(f"{settings.folder}: all steps are done; --restart deletes them and begins anew")
-            return "finished"
-        if saved is not None:
+            if not settings.validation:
+                return "finished"
+        elif saved is not None:
             watcher.say(f"going on from {saved.path}")
         logs.start(_run_info(settings, cache, processes, saved.run if saved else {}))
         ending: Ending = "failed"
@@ -171,7 +176,10 @@ def _trainer(
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
     """Whether the run in a folder has come to the end of this recipe."""
-    saved = States(folder).latest(lambda _: None)
+    try:
+        saved = States(folder).latest(lambda _: None)
+    except CheckpointError:
+        return False
     return (
         saved is not None and saved.identity.recipe == recipe.to_json() and saved.position.stage == len(recipe.stages)
     )

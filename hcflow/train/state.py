@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hcflow.atomic import replacing
+from hcflow.atomic import replacing, write_atomically
 from hcflow.errors import CheckpointError, ConfigError
 from hcflow.files import SAVE_KEY
 from hcflow.structured import build
@@ -34,14 +34,12 @@ class Position:
         iteration: steps done in this stage.
         step: steps done in all stages.
         backoffs: how often the stage went back to a save because steps kept failing.
-        validated: steps done when a validation last found the network invertible.
     """
 
     stage: int = 0
     iteration: int = 0
     step: int = 0
     backoffs: int = 0
-    validated: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,17 +95,22 @@ class Saved:
     run: dict[str, str]
 
 
+class OtherVersionError(CheckpointError):
+    """A save is whole, but this version cannot go on from it."""
+
+
 class States:
-    """The saves of one run, in its folder `state`."""
+    """The saves of one run, in its folder `state`, and which of them was the last to pass a validation."""
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder = folder / "state"
         self.keep = keep
+        self._marker = self.folder / "validated"
 
     def save(
         self, position: Position, tensors: Mapping[str, Tensor], identity: Identity, run: Mapping[str, str]
     ) -> Path:
-        """Write a save, then remove all but the newest `keep` and the one that was validated.
+        """Write a save, then remove all but the newest `keep` and the validated one; also any that lies ahead of it.
 
         Raises:
             OutOfSpaceError: the disk is full or the folder cannot be written; earlier saves are as they were.
@@ -115,9 +118,11 @@ class States:
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         about = {"position": asdict(position), "identity": asdict(identity), "run": dict(run)}
         text = json.dumps({**about, "sha256": _digest(plain)})
-        path = self.folder / f"step-{position.step:08d}.safetensors"
+        path = self._path(position.step)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self.validated() is None:  # the save that it meant is gone, and this is another one
+                self._marker.unlink(missing_ok=True)
             with replacing(path) as part:
                 save_file(plain, part, {SAVE_KEY: text})
         except (OSError, safetensors.SafetensorError) as error:
@@ -128,15 +133,48 @@ class States:
                 f"{path}: expected space for {sum(value.nbytes for value in plain.values()) >> 20} MiB, got {reason}; "
                 f"{kept}: make room, then run the same command again"
             ) from None
-        for old in self.paths()[: -self.keep]:
-            if _step(old) != position.validated:
-                old.unlink(missing_ok=True)
+        steps = [_step(one) for one in self.paths()]
+        past = [step for step in steps if step < position.step]
+        ahead = [step for step in steps if step > position.step]  # damaged, or of a way that was given up
+        old = past[: max(0, len(past) + 1 - self.keep)]
+        for step in [*(step for step in old if step != self.validated()), *ahead]:
+            self._path(step).unlink(missing_ok=True)
         return path
 
-    def drop_after(self, step: int) -> None:
-        """Remove the saves of later steps, but never the oldest of all."""
+    def validated(self) -> int | None:
+        """The steps of the save that was the last to pass a validation, if it is still there."""
+        try:
+            step = int(self._marker.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+        return step if self._path(step).is_file() else None
+
+    def mark_validated(self, step: int) -> None:
+        """Note that the network passed a validation after so many steps; means nothing where that is not saved."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._marker, str(step).encode("ascii"))
+        except OSError as error:
+            raise OutOfSpaceError(
+                f"{self._marker}: expected space for a few bytes, got {error.strerror or error}; make room, then run "
+                "the same command again"
+            ) from None
+
+    def drop_since_validated(self, step: int) -> None:
+        """After a failed validation: remove the saves since the last one that passed, and that of the step itself.
+
+        Where none passed, the oldest of the others is left.
+        """
+        validated = self.validated()
+        later = [path for path in self.paths() if validated is None or _step(path) > validated]
+        for path in later[1:] if validated is None else later:
+            path.unlink()
+        self._path(step).unlink(missing_ok=True)
+
+    def drop_from(self, step: int) -> None:
+        """Remove the saves of that step and of later ones, but never the oldest of all."""
         for path in self.paths()[1:]:
-            if _step(path) > step:
+            if _step(path) >= step:
                 path.unlink()
 
     def paths(self) -> list[Path]:
@@ -147,17 +185,25 @@ class States:
         """The newest save that is whole, or None where there is none; `warn` is told of every damaged one.
 
         Raises:
-            CheckpointError: there are saves, but all are damaged.
+            CheckpointError: there are saves, but all are damaged; or the newest is of another version.
         """
         paths = self.paths()
         for path in reversed(paths):
             try:
                 return _read(path)
+            except OtherVersionError:
+                raise
             except CheckpointError as error:
-                warn(f"{error}; going back to the save before it")
+                warn(f"{error}; going back to the save before it" if path != paths[0] else str(error))
         if paths:
-            raise CheckpointError(f"{self.folder}: expected a save to go on from, got only damaged ones; delete them")
+            raise CheckpointError(
+                f"{self.folder}: expected a save to go on from, got only damaged ones; --restart deletes them and "
+                "begins anew (a copy of weights/last.safetensors, if that is whole, can be the start: --init)"
+            )
         return None
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}.safetensors"
 
 
 def _step(path: Path) -> int:
@@ -186,7 +232,10 @@ def _read(path: Path) -> Saved:
         position = build(Position, about["position"], str(path))
         identity = build(Identity, about["identity"], str(path))
     except (KeyError, ConfigError) as error:
-        raise CheckpointError(f"{path}: expected a save of this version, got one of another ({error})") from None
+        raise OtherVersionError(
+            f"{path}: expected a save of this version, got one of another ({error}); finish the run with the version "
+            "that began it, or use another --out, or --restart to begin anew"
+        ) from None
     run = {str(key): str(value) for key, value in about.get("run", {}).items()}
     return Saved(path, position, tensors, identity, run)
 

@@ -31,7 +31,7 @@ Batches = Callable[[Stage, int, int, int], Iterable[Batch]]
 """(stage, seed, from iteration, to iteration) -> this process's share of each batch."""
 
 _PATIENCE = 10  # failed steps in a row before the run goes back to a save
-_MOST_RETURNS = 5  # without a new save in between
+_MOST_BACKOFFS = 6  # of a stage: the learning rate is halved each time
 _GUARD = 50  # steps between two looks at whether they fail, at most: a look waits for the device
 _VOTE = 10  # steps between two votes of several processes on whether to stop
 _INVERSE_ERROR = 0.1  # of pixel values in [0, 1]: beyond it the network is no bijection in float32 any more
@@ -84,8 +84,8 @@ class Trainer:
         self.model = model.to(processes.device).train()
         self._stage: StageTrainer | None = None
         self._meter = Meter()
-        self._returns = 0  # to a save, since the run was last known to be sound
         self._returned_to = -1  # step
+        self._owes_save = False
 
     def resume(self) -> Saved | None:
         """Go on from the newest save that is whole; None for a new run.
@@ -122,6 +122,8 @@ class Trainer:
             while not self.is_finished():
                 if not self._run_stage():
                     return "stopped"
+            if self._fails():  # a run that was finished without validation
+                raise DivergedError(f"{self.folder}: expected a network that can be inverted, got another")
             return "finished"
 
     def _run_stage(self) -> bool:
@@ -130,21 +132,26 @@ class Trainer:
         stage = self.recipe.stages[number]
         trainer = self._trainer_of(stage)
         self.watcher.stage(stage.name, self.position.iteration, stage.iterations)
-        while self.position.iteration < stage.iterations:
+        while True:
             outcome = self._run_until_trouble(stage, trainer)
             if outcome == "stopped":
                 return False
-            if outcome == "trouble":
-                self._back_off()
-                if self.position.stage != number:
-                    return True
-                trainer = self._trainer_of(stage)
+            if outcome == "done" and not self._fails():
+                break
+            if outcome != "failing":
+                self._drop(lambda: self._states.drop_since_validated(self.position.step))
+            self._back_off()
+            if self.position.stage != number:
+                return True
+            trainer = self._trainer_of(stage)
         self.position = replace(self.position, stage=self.position.stage + 1, iteration=0, backoffs=0)
         self._stage = None
         self._save()
         return True
 
-    def _run_until_trouble(self, stage: Stage, trainer: StageTrainer) -> Literal["done", "stopped", "trouble"]:
+    def _run_until_trouble(
+        self, stage: Stage, trainer: StageTrainer
+    ) -> Literal["done", "stopped", "failing", "unsound"]:
         seed = seed_of("stage", self.seed, self.position.stage, self.position.backoffs)
         started, counted = time.monotonic(), 0
         for batch in self._batches(stage, seed, self.position.iteration, stage.iterations):
@@ -161,16 +168,17 @@ class Trainer:
             else:
                 self.watcher.step(iteration, {})
             if (looks or _due(_GUARD, iteration)) and self._meter.in_a_row() >= _PATIENCE:
-                return "trouble"
+                return "failing"
             validates = self._validation is not None and (last or _due(self.intervals.validate, iteration))
-            if validates or (_due(self.intervals.save, iteration) and not last):
-                self._save_if_sound()  # before validation, which may fail for reasons of its own
+            self._owes_save |= validates or (_due(self.intervals.save, iteration) and not last)
+            if self._owes_save and not self._meter.in_a_row():
+                self._save()  # before validation, which may fail for reasons of its own
             if validates:
-                if not self._validate():
-                    return "trouble"
+                if self._fails():
+                    return "unsound"
                 started, counted = time.monotonic(), 0
             if self._is_time_to_stop(iteration):
-                self._save_if_sound()
+                self._save()
                 return "stopped"
         return "done"
 
@@ -197,17 +205,19 @@ class Trainer:
         remedy = (
             "lower the learning rate (--set learning_rate=..), or begin with other weights (--init), in another --out"
         )
-        if self._returns == _MOST_RETURNS:
-            raise DivergedError(f"expected sound steps, got failures even after {_MOST_RETURNS} returns; {remedy}")
         saved = self._newest()
         if saved is not None and saved.position.step == self._returned_to:  # that did not help
-            self._drop(lambda: self._states.drop_after(self._returned_to - 1))
+            self._drop(lambda: self._states.drop_from(self._returned_to))
             saved = self._newest()
         if saved is None:
-            raise DivergedError(f"expected sound steps, got failures before anything was saved; {remedy}")
-        self._returns, self._returned_to = self._returns + 1, saved.position.step
-        self._meter = Meter()
-        self._restore(saved, self.position.backoffs + 1)
+            raise DivergedError(f"expected sound steps, got failures before anything sound was saved; {remedy}")
+        backoffs = max(self.position.backoffs, saved.position.backoffs) + 1
+        if backoffs > _MOST_BACKOFFS:
+            slowest = f"{0.5**_MOST_BACKOFFS:g} of the learning rate"
+            raise DivergedError(f"expected sound steps, got failures even at {slowest}; {remedy}")
+        self._returned_to = saved.position.step
+        self._meter, self._owes_save = Meter(), False
+        self._restore(saved, backoffs)
         self.watcher.say(
             f"steps kept failing: back at step {self.position.step}, learning rate times {self._slowdown():g}"
         )
@@ -231,12 +241,18 @@ class Trainer:
 
     def _newest(self) -> Saved | None:
         """The newest save that is whole, the same one in all processes."""
-        saved = self._states.latest(self.watcher.say)
-        if not self.processes.agree(-1 if saved is None else saved.position.step):
+        saved, wrong = None, None
+        try:
+            saved = self._states.latest(self.watcher.say)
+        except CheckpointError as error:
+            wrong = error
+        if not self.processes.agree(-2 if wrong else -1 if saved is None else saved.position.step):
             raise CheckpointError(
                 f"{self.folder}: expected all processes to find the same save, got different ones; give an --out that "
                 "all machines share"
             )
+        if wrong is not None:
+            raise wrong
         return saved
 
     def _restore(self, saved: Saved, backoffs: int) -> None:
@@ -257,21 +273,16 @@ class Trainer:
                 tensors |= self._stage.state()
             write_weights(self.folder, "last", self.model)  # first: a save at the end means that they are written
             self._states.save(self.position, tensors, self._identity, self._logs.memory())
-        if self._validation is None:
-            self._returns = 0
+        self._owes_save = False
         self.processes.wait()
 
-    def _save_if_sound(self) -> None:
-        """Save, unless the newest steps failed: whoever goes on from there would fail, too."""
-        if self._meter.in_a_row():
-            self.watcher.say(f"step {self.position.step}: not saved, because the newest steps were not finite")
-        else:
-            self._save()
+    def _fails(self) -> bool:
+        """Score, log, keep the best weights; returns whether the network is no bijection any more.
 
-    def _validate(self) -> bool:
-        """Score, log, keep the best weights; returns whether the network is invertible, else forgets its last saves."""
+        What was validated before, or never is, does not fail.
+        """
         failed = False
-        if self.processes.first and self._validation is not None:
+        if self.processes.first and self._validation is not None and self._states.validated() != self.position.step:
             try:
                 with full_precision(self.model, self.technique):
                     result = self._validation(self.model)
@@ -281,12 +292,9 @@ class Trainer:
             else:
                 failed = not result.scores.get("inverse_error", 0.0) < _INVERSE_ERROR
                 self._log_validation(result, failed)
-        failed = self.processes.any(failed)
-        if failed:
-            self._drop(lambda: self._states.drop_after(self.position.validated))
-        else:
-            self._returns, self.position = 0, replace(self.position, validated=self.position.step)
-        return not failed
+            if not failed:
+                self._states.mark_validated(self.position.step)
+        return self.processes.any(failed)
 
     def _log_validation(self, result: ValidationResult, failed: bool) -> None:
         scores = {f"validation_{name}": value for name, value in result.scores.items()}

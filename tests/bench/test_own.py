@@ -53,6 +53,7 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
     ("arguments", "message"),
     [
         (["--table", "4", "--weights", "none.pth"], "expected a file of weights, got none.pth"),
+        (["--table", "2", "--method", "HCFlow", "--weights", "mine.safetensors"], "network for super-resolution, got"),
         (["--table", "4", "--budget", "smoke"], "expected --ablation CASE with --budget, got --table"),
         (["--table", "4", "--method", "bicubic", "--weights", "mine.safetensors"], "expected a row of HCFlow"),
         (["--ablation", "case1", "--budget", "hour"], "expected training images, got none; give --train-data DIR"),
@@ -65,6 +66,7 @@ def test_mistakes_are_one_line(arguments, message, weights, tmp_path, capsys, mo
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert message in errors[0]
+    assert not list(tmp_path.glob("out/runs/*"))  # and no row of it stays behind
 
 
 def test_an_ablation_is_trained_once_for_a_budget(tmp_path, capsys, monkeypatch):
@@ -81,7 +83,9 @@ def test_an_ablation_is_trained_once_for_a_budget(tmp_path, capsys, monkeypatch)
     assert "1 of them cached" in capsys.readouterr().err
 
 
-def test_own_rows_stand_behind_their_row_in_order(weights):
+def test_own_rows_stand_behind_their_row_in_order(tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    save(model("case2", torch.float32), weights)
     table = suite.load_suite("table1")
     base = table.select(["case2"])[0]
     first, second = (own_row(table, base, weights, label) for label in ("a", "b"))

@@ -1,5 +1,6 @@
 """python -m hcflow train: what a user types, and what the files and messages are."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -189,6 +190,36 @@ def test_restart_of_something_wrong_deletes_nothing(command, pictures, tmp_path)
     for wrong in (("--set", "patch=512"), ("--init", "none.pth"), ("--vgg19", "none.pth"), ("--validate", "none")):
         assert command(*arguments, "--restart", *wrong) == 2
     assert sorted(tmp_path.glob("run/**/*")) == before
+
+
+def test_a_run_that_is_finished_can_be_validated_later(command, pictures, tmp_path, capsys):
+    arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
+    plugin = Plugin(pictures)
+    assert command(*arguments, plugin=plugin) == 0
+    best = tmp_path / "run" / "weights" / "best.safetensors"
+    assert not best.exists()
+    assert command(*arguments, "--validate", "Sample", plugin=plugin) == 0
+    assert best.exists()
+    assert list((tmp_path / "run" / "samples").glob("*-00000012.png"))
+    assert "--checkpoint run/weights/best.safetensors`" in capsys.readouterr().err
+
+
+def test_weights_of_the_run_itself_are_no_start(command, pictures, tmp_path, capsys):
+    arguments = ("--budget", "smoke", "--data", pictures, "--out", "run")
+    assert command(*arguments) == 0
+    weights = tmp_path / "run" / "weights" / "last.safetensors"
+    assert command(*arguments, "--init", weights, "--restart") == 2
+    assert "expected --init outside of the folder that the run writes to" in one_line_error(capsys)
+    assert weights.exists()
+
+
+def test_file_systems_without_locks_do(tmp_path, monkeypatch):
+    def unknown(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with held(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
 
 
 def test_only_one_process_trains_into_a_folder(command, pictures, tmp_path, capsys):

@@ -55,14 +55,16 @@ def test_a_run_of_failures_goes_back_to_the_last_save_and_slows_down(cache, tmp_
 def test_failures_without_end_stop_the_run_with_one_line(cache, tmp_path, monkeypatch):
     spoiling(monkeypatch, lambda count: count > 7)
     trainer, _ = make_trainer(tiny_recipe("rescale_x4", 200, **SMALL), cache, tmp_path)
-    with pytest.raises(DivergedError, match="failures even after 5 returns; lower the learning rate") as error:
+    with pytest.raises(
+        DivergedError, match=r"even at 0\.015625 of the learning rate; lower the learning rate"
+    ) as error:
         trainer.run()
     assert "\n" not in str(error.value)
     spoiling(monkeypatch, lambda count: True)
     fresh, _ = make_trainer(
         tiny_recipe("rescale_x4", 200, **SMALL), cache, tmp_path / "fresh", intervals=Intervals(5, 50, 0)
     )
-    with pytest.raises(DivergedError, match="before anything was saved"):
+    with pytest.raises(DivergedError, match="before anything sound was saved"):
         fresh.run()
 
 
@@ -108,19 +110,24 @@ def test_returning_twice_to_a_save_that_does_not_help_goes_to_the_one_before(cac
     assert returns == [f"steps kept failing: back at step {step}" for step in (20, 15)]
 
 
-def test_a_stop_while_steps_fail_saves_nothing(cache, tmp_path, monkeypatch):
-    spoiling(monkeypatch, lambda count: count > 7)
-    trainer, watcher = make_trainer(tiny_recipe("rescale_x4", 40, **SMALL), cache, tmp_path)
+def test_a_stop_is_saved_even_if_the_newest_step_was_skipped(cache, tmp_path, monkeypatch):
+    spoiling(monkeypatch, lambda count: count == 8)
+    trainer, _ = make_trainer(tiny_recipe("rescale_x4", 40, **SMALL), cache, tmp_path)
     add = trainer._meter.add
 
     def adding(values, skipped):
         add(values, skipped)
-        trainer._stop.asked = trainer.position.step == 8
+        trainer._stop.asked = trainer.position.step == 7
 
     trainer._meter.add = adding
     assert trainer.run() == "stopped"
-    assert "step 9: not saved, because the newest steps were not finite" in watcher.lines
-    assert [path.name for path in States(tmp_path).paths()] == ["step-00000005.safetensors"]
+    assert [path.name[10:13] for path in States(tmp_path).paths()] == ["005", "008"]
+
+
+def test_a_save_due_at_a_skipped_step_is_made_at_the_next_good_one(cache, tmp_path, monkeypatch):
+    spoiling(monkeypatch, lambda count: count in (5, 6))
+    make_trainer(tiny_recipe("rescale_x4", 9, **SMALL), cache, tmp_path)[0].run()
+    assert [path.name[10:13] for path in States(tmp_path).paths()] == ["007", "009"]
 
 
 def test_every_stage_starts_at_its_own_learning_rate(cache, tmp_path, monkeypatch):
@@ -176,13 +183,35 @@ def test_going_back_may_cross_into_the_stage_before(cache, tmp_path, monkeypatch
     ]  # fmt: skip
 
 
-def test_a_network_that_never_is_a_bijection_ends_the_run(cache, tmp_path):
+def test_the_save_that_passed_stays_protected_after_a_return_to_it(cache, tmp_path):
+    judge = Judge([(1e-6, 30.0), (1e3, 0.0), (1e3, 0.0), (1e-6, 31.0), (1e-6, 31.0), (1e-6, 31.0)])
+    recipe = tiny_recipe("rescale_x4", 40, **SMALL)
+    trainer, watcher = make_trainer(recipe, cache, tmp_path, validation=judge, intervals=Intervals(5, 2, 10), keep=2)
+    assert trainer.run() == "finished"
+    assert [line.split(",")[0] for line in watcher.lines if "back at step" in line] == 2 * [
+        "steps kept failing: back at step 10"
+    ]
+
+
+@pytest.mark.parametrize("intervals", [Intervals(5, 2, 4), Intervals(0, 0, 1000), Intervals(5, 4, 1000)])
+def test_a_network_that_never_is_a_bijection_is_never_called_finished(cache, tmp_path, intervals):
     judge = Judge([(1e3, 30.0)] * 20)
-    recipe = tiny_recipe("rescale_x4", 30, **SMALL)
-    trainer, _ = make_trainer(recipe, cache, tmp_path, validation=judge, intervals=Intervals(5, 2, 4))
-    with pytest.raises(DivergedError, match="even after 5 returns"):
+    recipe = tiny_recipe("rescale_x4", 12, **SMALL)
+    trainer, _ = make_trainer(recipe, cache, tmp_path, validation=judge, intervals=intervals, keep=1)
+    with pytest.raises(DivergedError, match=r"before anything sound was saved|even at 0\.015625 of the"):
         trainer.run()
-    assert judge.calls == 6
+    assert not (tmp_path / "weights" / "best.safetensors").exists()
+
+
+def test_the_last_validation_is_made_up_for(cache, tmp_path):
+    recipe = tiny_recipe("rescale_x4", 6, **SMALL)
+    how = {"intervals": Intervals(5, 0, 1000)}
+    with pytest.raises(InputError):
+        make_trainer(recipe, cache, tmp_path, validation=Judge([InputError("too small")]), **how)[0].run()
+    again, _ = make_trainer(recipe, cache, tmp_path, validation=Judge([(0.0, 30.0)]), **how)
+    assert again.resume().position.iteration == 6
+    assert again.run() == "finished"
+    assert read_notes(tmp_path / "weights" / "best.safetensors")["score"] == "30.0"
 
 
 def test_a_validation_that_cannot_be_done_costs_no_steps(cache, tmp_path):
@@ -198,7 +227,7 @@ def test_a_validation_that_cannot_be_done_costs_no_steps(cache, tmp_path):
 def test_the_best_weights_are_the_best_by_the_same_images(cache, tmp_path, images, kept):
     recipe = tiny_recipe("rescale_x4", 4, **SMALL)
     make_trainer(recipe, cache, tmp_path, validation=Judge([(0.0, 30.0)]), intervals=Intervals(5, 5, 4))[0].run()
-    (tmp_path / "state" / "step-00000004.safetensors").unlink()
+    (tmp_path / "state" / "step-00000004.safetensors").unlink()  # train again
     judge = Judge([(0.0, 20.0)])
     judge.digest = images
     make_trainer(recipe, cache, tmp_path, validation=judge, intervals=Intervals(5, 5, 4))[0].run()

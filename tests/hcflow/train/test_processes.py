@@ -86,3 +86,61 @@ def test_two_processes_have_the_losses_of_one_with_the_joined_batch(recipe, accu
         assert mine["gradient_norm" if "gradient_norm" in joined else "gradient_norm_nll"] == pytest.approx(
             joined["gradient_norm" if "gradient_norm" in joined else "gradient_norm_nll"], rel=1e-3
         )
+
+
+TROUBLE = """
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {tools!r})
+import torch
+torch.set_num_threads(1)
+from training_tools import Recorder, tiny_recipe
+from hcflow.train.cache import image_files, open_cache
+from hcflow.train.data import Patches, prefetched
+from hcflow.train.processes import joined
+from hcflow.train.session import new_model
+from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.update import Updater
+from hcflow.train.validation import ValidationResult
+cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
+calls = []
+step = Updater.step
+def spoilt(self, loss, learning_rate):
+    calls.append(1)
+    bad = processes.rank == 1 and 7 < len(calls) <= 20  # one process's trouble is everybody's
+    return step(self, loss * float("nan") if bad else loss, learning_rate)
+Updater.step = spoilt
+class Judge:
+    errors = [0.0, 0.0, 1e3, 0.0, 0.0, 0.0]
+    def __call__(self, model):
+        return ValidationResult({{"inverse_error": self.errors.pop(0)}}, {{}}, 30.0, "images")
+with joined("cpu") as processes:
+    def batches(stage, seed, start, stop):
+        share = (processes.rank, processes.world)
+        return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share), start, stop, pin=False)
+    watcher = Recorder()
+    recipe = tiny_recipe("rescale_x4", 50, batch=2, patch=16)
+    how = dict(intervals=Intervals(5, 2, 10), digest=cache.digest, validation=Judge())
+    trainer = Trainer(recipe, new_model(recipe, 0), batches, Path({folder!r}) / "run", processes=processes,
+                      watcher=watcher, **how)
+    trainer.resume()
+    original = trainer._is_time_to_stop
+    def stopping(iteration):
+        trainer._stop.asked = processes.rank == 1 and iteration >= 35
+        return original(iteration)
+    trainer._is_time_to_stop = stopping
+    ending = trainer.run()
+    weights = float(sum(p.double().abs().sum() for p in trainer.model.parameters()))
+    returns = [line.split(",")[0] for line in watcher.lines if "back at step" in line]
+    Path({folder!r}, f"trouble-{{processes.rank}}.json").write_text(
+        json.dumps([ending, trainer.position.step, returns, weights]))
+"""
+
+
+def test_trouble_of_one_process_takes_all_back_together(pictures, tmp_path):
+    launch(TROUBLE.format(tools=str(TOOLS), pictures=str(pictures), folder=str(tmp_path)), 2, free_port())
+    first, second = (json.loads((tmp_path / f"trouble-{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    ending, step, returns, _ = first
+    assert (ending, step) == ("stopped", 40)  # agreed on at every tenth step
+    assert returns == [f"steps kept failing: back at step {step}" for step in (6, 10)]

@@ -1,5 +1,6 @@
 """Saves: whole or not there, recognised when damaged, the last few kept."""
 
+import dataclasses
 import errno
 
 import pytest
@@ -21,15 +22,15 @@ def tensors(value=1.0):
     }
 
 
-def save(states, step, value=1.0, validated=0):
-    return states.save(Position(0, step, step, 1, validated), tensors(value), IDENTITY, {"id": "7"})
+def save(states, step, value=1.0):
+    return states.save(Position(0, step, step, 1), tensors(value), IDENTITY, {"id": "7"})
 
 
 def test_what_is_saved_is_read(tmp_path):
     states = States(tmp_path)
     path = save(states, 5)
     saved = states.latest(pytest.fail)
-    assert (saved.path, saved.position) == (path, Position(0, 5, 5, 1, 0))
+    assert (saved.path, saved.position) == (path, Position(0, 5, 5, 1))
     assert (saved.identity, saved.run) == (IDENTITY, {"id": "7"})
     for key, value in tensors().items():
         assert torch.equal(saved.tensors[key], value)
@@ -48,15 +49,53 @@ def test_the_last_few_are_kept(tmp_path):
     assert (tmp_path / "state" / "notes.txt").exists()
 
 
-def test_the_save_that_was_validated_is_kept_and_what_came_after_it_can_be_dropped(tmp_path):
+def steps_of(states):
+    return [int(path.stem[5:]) for path in states.paths()]
+
+
+def test_the_save_that_passed_a_validation_is_kept_and_what_came_after_it_can_be_dropped(tmp_path):
     states = States(tmp_path, keep=2)
     for step in (1, 2, 3, 4, 5):
-        save(states, step, validated=2 if step > 2 else 0)
-    assert [path.name[-13] for path in states.paths()] == ["2", "4", "5"]
-    states.drop_after(2)
-    assert [path.name[-13] for path in states.paths()] == ["2"]
-    states.drop_after(0)
-    assert len(states.paths()) == 1  # never the last one
+        save(states, step)
+        if step == 2:
+            states.mark_validated(2)
+    assert steps_of(states) == [2, 4, 5]
+    assert States(tmp_path).validated() == 2
+    states.drop_since_validated(5)
+    assert steps_of(states) == [2]
+    states.drop_from(2)
+    assert steps_of(states) == [2]  # never the last one
+
+
+def test_without_a_validation_that_passed_the_oldest_save_is_left_but_not_the_one_that_failed(tmp_path):
+    states = States(tmp_path, keep=5)
+    for step in (1, 2, 3):
+        save(states, step)
+    states.mark_validated(7)  # not saved, so it means nothing
+    assert states.validated() is None
+    states.drop_since_validated(3)
+    assert steps_of(states) == [1]
+    states.drop_since_validated(1)
+    assert steps_of(states) == []
+    save(states, 7)
+    assert states.validated() is None  # it was another save of that number
+
+
+def test_a_save_counts_only_what_came_before_it(tmp_path):
+    """A run that went back past a damaged save is not to lose the ones it has for that one's sake."""
+    states = States(tmp_path, keep=1)
+    save(states, 1000)
+    flip_a_bit(save(States(tmp_path, keep=9), 1500))
+    path = save(states, 1200)
+    assert states.paths() == [path]
+
+
+def test_a_save_of_another_version_is_not_called_damaged(tmp_path, monkeypatch):
+    states = States(tmp_path)
+    monkeypatch.setattr(state_module, "asdict", lambda one: dataclasses.asdict(one) | {"gone": 1})
+    save(states, 1)
+    with pytest.raises(CheckpointError, match=r"expected a save of this version, got one of another .*'gone'"):
+        states.latest(pytest.fail)
 
 
 def test_identities_say_what_differs():
