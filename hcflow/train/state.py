@@ -150,9 +150,10 @@ class States:
         return step if self._path(step).is_file() else None
 
     def mark_validated(self, step: int) -> None:
-        """Note that the network passed a validation after so many steps; means nothing where that is not saved."""
+        """Note that the save after so many steps passed a validation; where there is none, the mark stays as it is."""
+        if not self._path(step).is_file():
+            return
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._marker, str(step).encode("ascii"))
         except OSError as error:
             raise OutOfSpaceError(

@@ -77,8 +77,18 @@ def test_without_a_validation_that_passed_the_oldest_save_is_left_but_not_the_on
     assert steps_of(states) == [1]
     states.drop_since_validated(1)
     assert steps_of(states) == []
+
+
+def test_another_save_of_the_same_number_did_not_pass(tmp_path):
+    states = States(tmp_path)
+    for step in (1, 7):
+        save(states, step)
+    states.mark_validated(7)
+    states.mark_validated(8)
+    assert states.validated() == 7
+    states.drop_from(7)
     save(states, 7)
-    assert states.validated() is None  # it was another save of that number
+    assert states.validated() is None
 
 
 def test_a_save_counts_only_what_came_before_it(tmp_path):
