@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_tools import ONE, assert_same, make_trainer, parameters_of, tiny_recipe
+from training_tools import ONE, assert_same, make_trainer, parameters_of, stop_after, tiny_recipe
 
 from hcflow.errors import CheckpointError
 from hcflow.nets.perceptual import VGG19Features
@@ -36,13 +36,7 @@ def test_adversarial_stage_goes_on_with_its_discriminator(cache, tmp_path):
     straight, _ = adversarial(cache, tmp_path / "straight")
     straight.run()
     first, _ = adversarial(cache, tmp_path / "parts")
-    original = first._meter.add
-
-    def add(values, skipped):
-        original(values, skipped)
-        first._stop.asked = first.position.step == 8
-
-    first._meter.add = add
+    stop_after(first, 9)
     assert first.run() == "stopped"
     second, _ = adversarial(cache, tmp_path / "parts")
     second.resume()

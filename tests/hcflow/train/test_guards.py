@@ -4,7 +4,7 @@ import errno
 
 import pytest
 import torch
-from training_tools import make_trainer, tiny_recipe
+from training_tools import make_trainer, stop_after, tiny_recipe
 
 from hcflow.checkpoint import read_notes
 from hcflow.errors import InputError
@@ -113,13 +113,7 @@ def test_returning_twice_to_a_save_that_does_not_help_goes_to_the_one_before(cac
 def test_a_stop_is_saved_even_if_the_newest_step_was_skipped(cache, tmp_path, monkeypatch):
     spoiling(monkeypatch, lambda count: count == 8)
     trainer, _ = make_trainer(tiny_recipe("rescale_x4", 40, **SMALL), cache, tmp_path)
-    add = trainer._meter.add
-
-    def adding(values, skipped):
-        add(values, skipped)
-        trainer._stop.asked = trainer.position.step == 7
-
-    trainer._meter.add = adding
+    stop_after(trainer, 8)
     assert trainer.run() == "stopped"
     assert [path.name[10:13] for path in States(tmp_path).paths()] == ["005", "008"]
 
