@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import sys
@@ -13,10 +14,16 @@ from torch import Tensor
 
 from hcflow.errors import CheckpointError
 
-__all__ = ["SAVE_KEY", "is_safetensors", "read_pickle", "user_cache"]
+__all__ = ["SAVE_KEY", "digest_of", "is_safetensors", "read_pickle", "user_cache"]
 
 SAVE_KEY = "hcflow_training"
 """In the metadata of a training run's saves, which hold more than weights."""
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_safetensors(file: Path) -> bool:

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from hcflow.layout import in_order_of
 
-__all__ = ["dense_convolutions"]
+__all__ = ["convolve", "dense_convolutions"]
 
 _SLOPE = 0.2
 
@@ -50,17 +50,17 @@ class _DenseConvolutions(torch.autograd.Function):
         v = torch.cat([weight[:, :channels] for weight in weights]).to(x.dtype)
         u = [weight[:, channels:].to(x.dtype) for weight in weights[1:]]
         most = (n - 1) * growth
-        features = _convolve(x, v[:most], torch.cat(biases[:-1]))
+        features = convolve(x, v[:most], torch.cat(biases[:-1]))
         for i, own in enumerate(_slices(n - 1, growth)):
             total = in_order_of(x, features[:, own])  # in a place of its own, where arithmetic is several times as fast
             if i:
-                total.add_(_convolve(features[:, : own.start], u[i - 1]))
+                total.add_(convolve(features[:, : own.start], u[i - 1]))
             features[:, own] = F.leaky_relu_(total, _SLOPE)
         ctx.save_for_backward(x, v, features, *u)
         ctx.of_weights = weights[0].dtype
         if channels % 16 == 0:  # side by side they stay aligned, and one convolution is faster than two
-            return _convolve(torch.cat((x, features), 1), torch.cat((v[most:], u[-1]), 1), biases[-1])
-        return _convolve(x, v[most:], biases[-1]).add_(_convolve(features, u[-1]))
+            return convolve(torch.cat((x, features), 1), weights[-1].to(x.dtype), biases[-1])
+        return convolve(x, v[most:], biases[-1]).add_(convolve(features, u[-1]))
 
     @staticmethod
     @once_differentiable
@@ -93,14 +93,15 @@ class _DenseConvolutions(torch.autograd.Function):
         return of_x, None, first, *of_weights, *of_biases.to(ctx.of_weights).split(outputs)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The convolution with an odd kernel, padded to keep the size."""
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def _convolve_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, mask: tuple[bool, bool, bool] = (True, True, False)
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x, the weight and the bias of `_convolve`, as far as `mask` asks for them."""
+    """The gradients of x, the weight and the bias of `convolve`, as far as `mask` asks for them."""
     padding = weight.shape[-1] // 2
     return torch.ops.aten.convolution_backward(
         gradient, x, weight, [len(weight)], [1, 1], [padding, padding], [1, 1], False, [0, 0], 1, mask

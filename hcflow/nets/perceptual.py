@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hcflow.errors import CheckpointError, InputError
-from hcflow.files import read_pickle
+from hcflow.files import digest_of, read_pickle
 from hcflow.sampling import check_image
 
 __all__ = ["VGG19_FILE", "VGG19_URL", "VGG19Features", "load_vgg19", "vgg19_needed"]
@@ -102,8 +101,7 @@ def _check_digest(file: Path) -> None:
     claim = re.search(r"-([0-9a-f]{8})\.pth$", file.name)
     if claim is None:
         return
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = digest_of(file)
     if not digest.startswith(claim[1]):
         raise CheckpointError(
             f"{file}: expected a SHA-256 that starts with {claim[1]} as the name says, got {digest[:8]}; "

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hcflow.flow.actnorm import ActNorm
-from hcflow.nets.dense import dense_convolutions
+from hcflow.nets.dense import convolve, dense_convolutions
 
 __all__ = [
     "FCN",
@@ -157,11 +157,10 @@ def _normalised(conv: nn.Conv2d, actnorm: ActNorm, x: Tensor, context: Tensor | 
         return actnorm(conv(x if context is None else torch.cat((x, context), 1)))[0]
     scale = actnorm.logs.exp()
     weight, bias = conv.weight * scale.view(-1, 1, 1, 1), (actnorm.bias * scale).flatten()
-    padding: tuple[int, int] = conv.padding  # type: ignore[assignment]
     if context is None:
-        return F.conv2d(x, weight, bias, padding=padding)
+        return convolve(x, weight, bias)
     of_x, of_context = weight.split([x.shape[1], context.shape[1]], 1)
-    return F.conv2d(context, of_context, bias, padding=padding).add_(F.conv2d(x, of_x, padding=padding))
+    return convolve(context, of_context, bias).add_(convolve(x, of_x))
 
 
 def _lowered(x: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import safetensors
+
 from hcflow.atomic import lock
 from hcflow.checkpoint import read_notes, save
 from hcflow.errors import HCFlowError, InputError
 from hcflow.model import HCFlow
 
-__all__ = ["OutOfSpaceError", "best_score", "clear", "held", "weights_file", "write_weights"]
+__all__ = ["OutOfSpaceError", "best_score", "clear", "held", "space_for", "weights_file", "write_weights"]
 
 _OURS = (
     "state/step-" + 8 * "[0-9]" + ".safetensors",
@@ -64,6 +66,28 @@ def clear(folder: Path) -> None:
     _delete(folder, _OURS)
 
 
+@contextmanager
+def space_for(path: Path, what: str, kept: str = "") -> Iterator[None]:
+    """Write a file in the block, for which the folder is made where it is missing.
+
+    Args:
+        path: of the file.
+        what: there must be space for.
+        kept: what the message says of earlier files, up to a colon.
+
+    Raises:
+        OutOfSpaceError: the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except (OSError, safetensors.SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutOfSpaceError(
+            f"{path}: expected space for {what}, got {reason}; {kept}make room, then run the same command again"
+        ) from None
+
+
 def weights_file(folder: Path, name: str) -> Path:
     """Where a run puts its weights: `last`, or the `best` by validation."""
     return folder / "weights" / f"{name}.safetensors"
@@ -76,14 +100,8 @@ def write_weights(folder: Path, name: str, model: HCFlow, notes: Mapping[str, st
         OutOfSpaceError: the disk is full or the folder cannot be written; the file is as it was.
     """
     path = weights_file(folder, name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with space_for(path, "the weights"):
         save(model, path, notes=notes)
-    except OSError as error:
-        raise OutOfSpaceError(
-            f"{path}: expected space for the weights, got {error.strerror or error}; make room, then run the same "
-            "command again"
-        ) from None
     return path
 
 

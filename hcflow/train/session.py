@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from hcflow.checkpoint import load
 from hcflow.config import preset_name
 from hcflow.devices import choose_device
 from hcflow.errors import CheckpointError, HCFlowError, InputError
+from hcflow.files import digest_of
 from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features, load_vgg19, vgg19_needed
 from hcflow.train.cache import ImageCache, image_files, open_cache
@@ -165,7 +165,7 @@ def _trainer(
         intervals=settings.intervals,
         seed=settings.seed,
         digest=cache.digest,
-        initial=_digest(settings.initial),
+        initial=digest_of(settings.initial) if settings.initial else "",
         features=features,
         validation=Validation(settings.validation, plugin) if settings.validation else None,
         logs=logs,
@@ -243,13 +243,6 @@ def _model(settings: Settings) -> HCFlow:
         got = preset_name(model.config) or f"L = {model.config.L}, K = {model.config.K}, P = {model.config.P}"
         raise CheckpointError(f"{settings.initial}: expected weights of {expected}, got {got}; use another recipe")
     return model
-
-
-def _digest(file: Path | None) -> str:
-    if file is None:
-        return ""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _logs(folder: Path, plugin: Plugin | None) -> list[Log]:

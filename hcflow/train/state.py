@@ -18,7 +18,7 @@ from hcflow.atomic import replacing, write_atomically
 from hcflow.errors import CheckpointError, ConfigError
 from hcflow.files import SAVE_KEY
 from hcflow.structured import build
-from hcflow.train.folder import OutOfSpaceError
+from hcflow.train.folder import space_for
 
 __all__ = ["Identity", "Position", "Saved", "States"]
 
@@ -119,20 +119,14 @@ class States:
         about = {"position": asdict(position), "identity": asdict(identity), "run": dict(run)}
         text = json.dumps({**about, "sha256": _digest(plain)})
         path = self._path(position.step)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        size = f"{sum(value.nbytes for value in plain.values()) >> 20} MiB"
+        last = self.paths()[-1:]
+        kept = f"{last[0]} is kept: " if last else "nothing had been saved before: "
+        with space_for(path, size, kept):
             if self.validated() is None:  # the save that it meant is gone, and this is another one
                 self._marker.unlink(missing_ok=True)
             with replacing(path) as part:
                 save_file(plain, part, {SAVE_KEY: text})
-        except (OSError, safetensors.SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            last = self.paths()[-1:]
-            kept = f"{last[0]} is kept" if last else "nothing had been saved before"
-            raise OutOfSpaceError(
-                f"{path}: expected space for {sum(value.nbytes for value in plain.values()) >> 20} MiB, got {reason}; "
-                f"{kept}: make room, then run the same command again"
-            ) from None
         steps = [_step(one) for one in self.paths()]
         past = [step for step in steps if step < position.step]
         ahead = [step for step in steps if step > position.step]  # damaged, or of a way that was given up
@@ -153,13 +147,8 @@ class States:
         """Note that the save after so many steps passed a validation; where there is none, the mark stays as it is."""
         if not self._path(step).is_file():
             return
-        try:
+        with space_for(self._marker, "a few bytes"):
             write_atomically(self._marker, str(step).encode("ascii"))
-        except OSError as error:
-            raise OutOfSpaceError(
-                f"{self._marker}: expected space for a few bytes, got {error.strerror or error}; make room, then run "
-                "the same command again"
-            ) from None
 
     def drop_since_validated(self, step: int) -> None:
         """After a failed validation: remove the saves since the last one that passed, and that of the step itself.
