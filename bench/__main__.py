@@ -6,8 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench import perf
-from bench.cli import data, doctor, report, run, score, show, track, weights
+from bench.cli import data, doctor, perf, report, run, score, show, track, weights
 from bench.errors import BenchError
 from hcflow.cli.entry import run_command
 from hcflow.images.io import ImageError

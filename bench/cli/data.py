@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from bench.acquire import fetch
 from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
-from bench.data import data_root, digests_path, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.datasets.acquire import fetch
+from bench.datasets.importing import Imported, image_files, import_files
+from bench.datasets.local import data_root, digests_path, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.datasets.manifest import Manifest, load_manifest, manifest_names
 from bench.errors import BenchError
-from bench.importing import Imported, image_files, import_files
-from bench.manifest import Manifest, load_manifest, manifest_names
 from hcflow.cli.entry import subparser
 from hcflow.images.io import ImageError, read_opaque
 

@@ -9,10 +9,10 @@ from importlib import metadata
 import torch
 from rich.markup import escape
 
-from bench import data
 from bench.cli.terminal import console, grid
-from bench.manifest import load_manifest, manifest_names
-from bench.provenance import choose_device, provenance
+from bench.datasets import local as data
+from bench.datasets.manifest import load_manifest, manifest_names
+from bench.runs.provenance import choose_device, provenance
 from hcflow.cli.entry import subparser
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.own import with_own_rows
-from bench.store import load_journals
-from bench.suite import Suite, load_suite, suite_names
+from bench.records.own_rows import with_own_rows
+from bench.records.store import load_journals
+from bench.suites.suite import Suite, load_suite, suite_names
 
 
 def add_table(parser: argparse._ActionsContainer, required: bool = False) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bench.cli.options import add_out, add_table, suite_of
 from bench.errors import BenchError
+from bench.records.store import load_journals
+from bench.records.tables import build_table
 from bench.report import write_reports
-from bench.store import load_journals
-from bench.suite import suite_names
-from bench.tables import build_table
+from bench.suites.suite import suite_names
 from hcflow.cli.entry import subparser
 
 

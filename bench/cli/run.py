@@ -18,21 +18,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.ablation import trained_weights
-from bench.acquire import fetch
 from bench.cli.options import add_out, add_table, positive, suite_of
 from bench.cli.progress import DownloadBar
-from bench.data import presence
+from bench.datasets.acquire import fetch
+from bench.datasets.local import presence
+from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError
-from bench.manifest import load_manifest
-from bench.own import own_row, with_rows
-from bench.provenance import choose_device
+from bench.records.own_rows import own_row, with_rows
+from bench.records.tables import build_table
 from bench.report import write_reports
 from bench.report.text import render_text
-from bench.runner import Outcome, Request, run
-from bench.suite import Row, Suite
-from bench.tables import build_table
-from bench.tracking import Tracker
+from bench.runs.provenance import choose_device
+from bench.runs.runner import Outcome, Request, run
+from bench.suites.suite import Row, Suite
+from bench.tracking.tables import Tracker
+from bench.training.ablation import trained_weights
 from hcflow.cli.entry import subparser
 from hcflow.cli.watching import terminal_watcher
 from hcflow.train.recipe import BUDGETS

@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from bench.cli.terminal import console, grid
 from bench.errors import BenchError
-from bench.metrics import METRICS, Measure
-from bench.protocol import views
+from bench.metrics.metric import METRICS, Measure
+from bench.metrics.views import views
+from bench.records.tables import Estimate
 from bench.report.text import format_estimate
-from bench.tables import Estimate
 from hcflow.cli.entry import subparser
 from hcflow.images.io import SUFFIXES, read_opaque, to_rgb
 from hcflow.images.matlab_resize import mod_crop

@@ -7,9 +7,9 @@ import argparse
 from rich.console import Console
 
 from bench.cli.options import add_out, add_table, suite_of
+from bench.records.tables import build_table
 from bench.report import FORMATS
 from bench.report.text import render_text
-from bench.tables import build_table
 from hcflow.cli.entry import subparser
 
 _EXAMPLES = """\

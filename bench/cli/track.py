@@ -6,8 +6,8 @@ import argparse
 
 from bench.cli.options import add_out
 from bench.errors import BenchError
-from bench.store import load_journals
-from bench.tracking import Tracker
+from bench.records.store import load_journals
+from bench.tracking.tables import Tracker
 from hcflow.cli.entry import subparser
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from bench import weights
 from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
 from bench.errors import BenchError
+from bench.weights import entries as weights
 from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bench.protocol import View
+from bench.metrics.views import View
 
 
 def psnr(sr: View, hr: View) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from skimage.metrics import structural_similarity
 
 from bench.errors import BenchError
-from bench.protocol import View
+from bench.metrics.views import View
 
 _WINDOW = 11
 

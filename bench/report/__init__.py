@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.files import write_atomically
+from bench.records.tables import Table
 from bench.report.html import render_html
 from bench.report.latex import render_latex
 from bench.report.machine import render_json
 from bench.report.markdown import render_markdown
-from bench.store import write_atomically
-from bench.tables import Table
 
 FORMATS: dict[str, Callable[[Table, Path], str]] = {
     "json": lambda table, _: render_json(table),

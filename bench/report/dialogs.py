@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.records.tables import Cell, Estimate, Table
 from bench.report import words
-from bench.tables import Cell, Estimate, Table
-from bench.thumbnails import lr_path, thumbnail_path
+from bench.runs.thumbnails import lr_path, thumbnail_path
 
 _PICTURED = 100  # images of a cell that are embedded as thumbnails; more would make a file that no phone opens
 _TERMS = "No pictures: the terms of these images do not allow copies in a report."

@@ -10,11 +10,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bench.records.tables import Cell, Table, Verdict
 from bench.report import notes, words
 from bench.report.dialogs import dialog_data, plain
 from bench.report.notes import Footnote, Reason
-from bench.suite import Row
-from bench.tables import Cell, Table, Verdict
+from bench.suites.suite import Row
 
 _JSON = {"allow_nan": False, "separators": (",", ":")}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from bench.records.tables import Cell, Table, Verdict
 from bench.report import notes, words
 from bench.report.notes import Footnote, Reason
 from bench.report.words import MEANINGS
-from bench.suite import Row
-from bench.tables import Cell, Table, Verdict
+from bench.suites.suite import Row
 
 _FIT = r"\small\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"  # shrunk where too wide
 _SPECIAL = {

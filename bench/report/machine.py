@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from bench.tables import Cell, Estimate, Table
+from bench.records.tables import Cell, Estimate, Table
 
 
 def render_json(table: Table) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from bench.records.tables import Cell, Table
 from bench.report import notes, words
 from bench.report.notes import Footnote, Reason
 from bench.report.words import MEANINGS, SYMBOLS
-from bench.suite import Row
-from bench.tables import Cell, Table
+from bench.suites.suite import Row
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
 

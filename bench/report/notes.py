@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 
 from bench.errors import BenchError
-from bench.protocol import Protocol
+from bench.metrics.views import Protocol
+from bench.records.store import Journal
+from bench.records.tables import Cell, Table
 from bench.report import words
-from bench.store import Journal
-from bench.suite import measures_of
-from bench.tables import Cell, Table
+from bench.suites.suite import measures_of
 
 _PROGRAMS = {  # protocols that are a program's own way of computing, not a view of two images
     "alex,rgb,crop0,float": "LPIPS 0.1 with AlexNet on the RGB channels; no crop; the SR image not rounded",

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from bench.protocol import Protocol
-from bench.tables import Cell, Estimate, Table
+from bench.metrics.views import Protocol
+from bench.records.tables import Cell, Estimate, Table
 
 _WIDTH = 1000
 _STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}

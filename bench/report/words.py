@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from bench.suite import Column, Row, Suite
-from bench.tables import Cell, Estimate, Table, Verdict
+from bench.records.tables import Cell, Estimate, Table, Verdict
+from bench.suites.suite import Column, Row, Suite
 
 SYMBOLS: dict[Verdict, str] = {
     "matches": "✓",

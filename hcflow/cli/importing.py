@@ -35,7 +35,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _import(args: argparse.Namespace) -> int:
-    from hcflow.train.pklv4 import import_pklv4
+    from hcflow.data.pklv4 import import_pklv4
 
     with progress_bar() as bar:
         task = bar.add_task(args.command, total=None)

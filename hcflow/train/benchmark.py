@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hcflow.data.cache import image_files, open_cache
 from hcflow.images.io import write_png
-from hcflow.train.cache import image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.recipe import Recipe

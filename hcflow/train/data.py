@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hcflow.data.cache import ImageCache
 from hcflow.errors import InputError
 from hcflow.images.io import Pixels
-from hcflow.train.cache import ImageCache
 from hcflow.train.noise import seed_of
 
 __all__ = ["Batch", "Patches", "prefetched"]

@@ -12,12 +12,12 @@ import torch
 
 from hcflow.checkpoint import load
 from hcflow.config import preset_name
+from hcflow.data.cache import ImageCache, image_files, open_cache
 from hcflow.devices import choose_device
 from hcflow.errors import CheckpointError, HCFlowError, InputError
 from hcflow.files import digest_of
 from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features, load_vgg19, vgg19_needed
-from hcflow.train.cache import ImageCache, image_files, open_cache
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.folder import clear, held, weights_file, write_weights
 from hcflow.train.noise import seed_of

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d
 
-from bench.data import read_hr
+from bench.datasets.local import read_hr
+from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError
-from bench.manifest import load_manifest
-from bench.metrics import METRICS, Measure
+from bench.metrics.metric import METRICS, Measure
 from bench.metrics.psnr import psnr
 from bench.metrics.ssim import ssim
-from bench.protocol import views
+from bench.metrics.views import views
 from hcflow.images.io import Pixels, read_image, to_rgb
 from hcflow.images.matlab_resize import imresize, mod_crop
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.store import Journal
-from bench.suite import Suite, load_suite, measures_of, temperature_of
-from bench.tables import Cell, Estimate, Image, Table, decimals_of, verdict
+from bench.records.store import Journal
+from bench.records.tables import Cell, Estimate, Image, Table, decimals_of, verdict
+from bench.suites.suite import Suite, load_suite, measures_of, temperature_of
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 

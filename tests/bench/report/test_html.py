@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bench.report.html import render_html
-from bench.thumbnails import thumbnail_path
+from bench.runs.thumbnails import thumbnail_path
 
 VOID = {"meta", "img", "br", "wbr"}
 
@@ -137,7 +137,7 @@ def test_columns_sort_by_what_was_measured_else_by_what_was_published(mixed, tmp
 
 
 def test_lower_is_better_is_said(table_maker, tmp_path):
-    from bench.suite import load_suite
+    from bench.suites.suite import load_suite
 
     page = Page(render_html(table_maker(load_suite("table2"), tmp_path), tmp_path))
     best = {text: a["data-best"] for a, text in page.all("button", **{"class": "sort"})}

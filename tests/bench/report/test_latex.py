@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from bench.report.latex import escape, render_latex
-from bench.suite import load_suite
+from bench.suites.suite import load_suite
 
 PREAMBLE = r"\documentclass{article}\usepackage[margin=1cm]{geometry}"
 

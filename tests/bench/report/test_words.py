@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from bench.records.tables import Estimate, Image
 from bench.report import notes, words
-from bench.suite import load_suite
-from bench.tables import Estimate, Image
+from bench.suites.suite import load_suite
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hcflow.data.cache import image_files, open_cache
 from hcflow.images.io import write_png
-from hcflow.train.cache import image_files, open_cache
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from hcflow.data.cache import image_files, open_cache
 from hcflow.errors import InputError
 from hcflow.images.io import ImageError, read_image, write_png
 from hcflow.images.matlab_resize import imresize, mod_crop
-from hcflow.train.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.noise import Noise, seed_of
 

@@ -18,7 +18,7 @@ sys.path.insert(0, {tools!r})
 import torch
 torch.set_num_threads(1)
 from training_tools import Recorder, tiny_recipe
-from hcflow.train.cache import image_files, open_cache
+from hcflow.data.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.session import new_model
@@ -95,7 +95,7 @@ sys.path.insert(0, {tools!r})
 import torch
 torch.set_num_threads(1)
 from training_tools import Recorder, tiny_recipe
-from hcflow.train.cache import image_files, open_cache
+from hcflow.data.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.session import new_model

@@ -47,7 +47,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tools!r})
 from training_tools import make_trainer, tiny_recipe
-from hcflow.train.cache import image_files, open_cache
+from hcflow.data.cache import image_files, open_cache
 from hcflow.train.trainer import Intervals
 cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
 trainer, _ = make_trainer(tiny_recipe("rescale_x4", 20), cache, Path({folder!r}) / "run", intervals=Intervals(5, 5, 0))

@@ -1,0 +1,1 @@
+"""The data sets: manifests, the images at hand, getting them."""

@@ -1,0 +1,30 @@
+"""Writing files and folders, or saying in one line why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import StorageError
+from hcflow import atomic
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or as it was before, in a folder that is made if need be."""
+    make_folder(path.parent)
+    try:
+        atomic.write_atomically(path, data)
+    except OSError as error:
+        raise StorageError(unwritable(path, error)) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, or say in one line why not."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(unwritable(path, error)) from None
+
+
+def unwritable(path: Path, error: OSError) -> str:
+    """What to say of a place that cannot be written to."""
+    return f"{path}: expected a place to write to, got {error.strerror or error}; choose another (--out, HCFLOW_DATA)"

@@ -1,0 +1,1 @@
+"""What is asked: the tables as data, and their typed reading."""

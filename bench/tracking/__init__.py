@@ -1,0 +1,1 @@
+"""MLflow: its store, the mirrors of tables and of training."""

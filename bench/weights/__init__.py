@@ -1,0 +1,1 @@
+"""Weights as data: entries, resolution, and what ships with the project."""
