@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from bench.errors import BenchError
+from bench.registry import unknown
 
 T = TypeVar("T")
 
@@ -22,12 +22,3 @@ def from_table(cls: type[T], raw: Mapping[str, Any], where: str) -> T:
     if missing:
         raise BenchError(f"{where}: expected the key {missing[0]!r}, got none")
     return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
-
-
-def unknown(kind: str, got: str, choices: Iterable[str], where: str = "") -> BenchError:
-    """The error for a name that does not exist: it lists those that do, and guesses which one was meant."""
-    choices = list(choices)
-    folded = {choice.casefold(): choice for choice in choices}
-    near = difflib.get_close_matches(got.casefold(), folded, n=1)
-    hint = f"; did you mean {folded[near[0]]}?" if near else ""
-    return BenchError(f"expected a {kind}{where} of {', '.join(choices)}; got {got!r}{hint}")

@@ -15,7 +15,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Literal, get_args
 
 from bench.errors import BenchError
-from bench.typed import from_table, unknown
+from bench.registry import unknown
+from bench.typed import from_table
 
 _Kind = Literal["files", "archive", "package", "manual"]
 
@@ -111,19 +112,29 @@ class Manifest:
         return hashlib.sha256(json.dumps([self.name, content]).encode()).hexdigest()
 
 
+_search: list[Path] = []
+
+
+def search_also(folder: Path) -> None:
+    """Look for manifests of your own in a folder and its `datasets/`, too; the project's own come first."""
+    for place in (folder / "datasets", folder):
+        if place.is_dir() and place not in _search:
+            _search.append(place)
+    load_manifest.cache_clear()
+
+
 def manifest_names() -> list[str]:
-    """The data sets there are."""
+    """The data sets of the project."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 @lru_cache(maxsize=32)
 def load_manifest(name: str) -> Manifest:
     """Read `datasets/NAME.toml`; unknown names and keys are errors that list the choices."""
-    if name not in manifest_names():
-        raise unknown("data set", name, manifest_names())
+    path = _find(name)
     where = f"datasets/{name}.toml"
     try:
-        raw = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BenchError(f"{where}: expected TOML, got a mistake: {error}") from None
     raw["images"] = [from_table(ImageEntry, entry, f"{where} images") for entry in raw.get("images", [])]
@@ -137,6 +148,15 @@ def load_manifest(name: str) -> Manifest:
         if source.kind not in get_args(_Kind):
             raise unknown("kind of source", source.kind, get_args(_Kind), f" in {where}")
     return manifest
+
+
+def _find(name: str) -> Path:
+    if name in manifest_names():
+        return _folder() / f"{name}.toml"
+    own = {path.stem: path for folder in reversed(_search) for path in folder.glob("*.toml")}
+    if name not in own:
+        raise unknown("data set", name, manifest_names())
+    return own[name]
 
 
 def _check(entry: ImageEntry, where: str) -> None:

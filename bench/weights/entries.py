@@ -17,7 +17,8 @@ from pathlib import Path
 from bench.downloads.fetch import Remote, Watcher, download, refuse_offline
 from bench.errors import BenchError, StorageError
 from bench.files import make_folder, write_atomically
-from bench.typed import from_table, unknown
+from bench.registry import unknown
+from bench.typed import from_table
 from hcflow.files import user_cache
 
 TRAINED = Path(__file__).parent / "trained"
@@ -185,6 +186,12 @@ def _recorded() -> dict[str, str]:
 
 def _record_path() -> Path:
     return weights_root() / "digests.json"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, computed again only where its size or time of change differ."""
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
