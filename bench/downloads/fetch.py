@@ -87,6 +87,7 @@ def download(
     watcher: Watcher | None = None,
     offline: bool = False,
     check: Callable[[Path], object] | None = None,
+    fresh: bool = False,
 ) -> str:
     """Download a file; a part that an earlier call left behind is gone on with.
 
@@ -100,6 +101,7 @@ def download(
         watcher: told of the progress.
         offline: refuse to use the network.
         check: looks at the part before it takes the target's name, and raises BenchError where it is wrong.
+        fresh: download it even if it is there and nothing is known to be wrong with it.
 
     Returns:
         Its SHA-256, for whoever wants to remember it where none is published.
@@ -108,7 +110,7 @@ def download(
         Unreachable: no mirror answered.
         BenchError: offline, nowhere to write, or no mirror gave the file that was expected.
     """
-    if (digest := _present(remote, target)) is not None:
+    if not fresh and (digest := _present(remote, target)) is not None:
         return digest
     refuse_offline(offline, f"download {target.name}")
 
@@ -117,7 +119,7 @@ def download(
             watcher.wait(f"another process is downloading {target.name}: waiting for it")
 
     with one_at_a_time(target, waiting):
-        if (digest := _present(remote, target)) is not None:  # the process waited for made it
+        if not fresh and (digest := _present(remote, target)) is not None:  # the process waited for made it
             return digest
         return _from_mirrors(remote, target, watcher, check)
 

@@ -86,7 +86,7 @@ def fetch(name: str, watcher: Watcher | None = None, offline: bool = False, repl
     def check(part: Path) -> None:
         _refuse_of_another(entry, part, refuse_other(entry, part))
 
-    _record(entry, download(remote, entry.path, watcher, offline, check))
+    _record(entry, download(remote, entry.path, watcher, offline, check, fresh=replace))
     return entry.path
 
 

@@ -71,6 +71,8 @@ def _hcflow(path: Path) -> Contents:
         found = info(path)
     except HCFlowError as error:
         raise BenchError(str(error)) from None
+    except Exception as error:  # whatever else the restricted unpickler meets in a file that means harm
+        raise BenchError(f"{path}: expected an HCFlow checkpoint, got a damaged file ({_line(error)})") from None
     task: Task = "rescaling" if found.config.q is None else "super-resolution"
     return Contents("hcflow", found.parameters, found.preset or "", found.config.scale, task)
 
