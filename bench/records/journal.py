@@ -17,8 +17,7 @@ from uuid import uuid4
 from bench import jsons
 from bench.files import write_atomically
 from bench.jsons import Json
-from hcflow.errors import ConfigError
-from hcflow.structured import build
+from bench.structured import build
 
 FORMAT = 2
 
@@ -174,7 +173,7 @@ def _load(out: Path, path: Path) -> Journal | None:
         entries = [build(Entry, entry, "entry") for entry in content.pop("entries")]
         journal = Journal(out=out, entries=entries, **content)
         _check(journal, path)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, ConfigError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         if path not in _warned:
             _warned.add(path)
             print(f"warning: {path}: {str(error).splitlines()[0]}; the run is set aside", file=sys.stderr)

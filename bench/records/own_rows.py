@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bench.errors import BenchError
 from bench.jsons import Json
 from bench.records.journal import Journal
+from bench.structured import build
 from bench.suites.suite import Row, Suite
-from hcflow.errors import ConfigError
-from hcflow.structured import build
 
 
 def as_json(suite: Suite, rows: Iterable[Row]) -> list[Json]:
@@ -26,7 +26,7 @@ def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
         for raw in journal.command.get("own_rows", []):
             try:
                 row = build(Row, raw, "row")
-            except ConfigError:
+            except BenchError:
                 continue  # of another version; its values cannot be placed
             found[row.name] = row
     return with_rows(suite, [row for row in found.values() if row.name not in {known.name for known in suite.rows}])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.datasets import local
 from bench.datasets.manifest import Manifest, load_manifest
+from bench.downloads.digests import file_digest
 from bench.errors import BenchError
 from bench.methods.method import METHODS, MethodEntry
 from bench.metrics.metric import Measure
@@ -98,7 +99,7 @@ def weight_files(row: Row) -> list[Path]:
 
 def weight_digests(row: Row) -> list[str]:
     """SHA-256 of each file of weights of a row; never its path."""
-    return [weights.file_digest(path) for path in weight_files(row)]
+    return [file_digest(path) for path in weight_files(row)]
 
 
 def measure_faults(measures: Iterable[Measure]) -> dict[str, str]:

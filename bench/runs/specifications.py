@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from bench.downloads.digests import file_digest
 from bench.jsons import Json
 from bench.methods.method import MethodEntry
 from bench.metrics.metric import Measure
@@ -14,7 +15,6 @@ from bench.runs.code import code_digest
 from bench.runs.planning import Task, measure_files
 from bench.runs.provenance import device_kind, versions
 from bench.suites.suite import Row, Suite
-from bench.weights.entries import file_digest
 
 _ARITHMETIC = ("bench.runs.restoration", "bench.datasets.local")
 _PACKAGES = ("torch", "numpy")

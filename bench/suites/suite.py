@@ -15,8 +15,7 @@ from typing import Literal
 from bench.errors import BenchError
 from bench.metrics.metric import Measure
 from bench.registry import unknown
-from hcflow.errors import ConfigError
-from hcflow.structured import build
+from bench.structured import build
 
 SUITES = Path(__file__).parent
 Settings = Mapping[str, str | int | float | bool]
@@ -259,8 +258,8 @@ def parse_suite(name: str, text: str, folder: Path) -> Suite:
         _check(suite)
     except tomllib.TOMLDecodeError as error:
         raise BenchError(f"{name}: expected TOML, got a mistake: {error}") from None
-    except (ConfigError, RecursionError) as error:
-        raise BenchError(str(error) or f"{name}: expected a suite, got TOML that is nested too deep") from None
+    except RecursionError:
+        raise BenchError(f"{name}: expected a suite, got TOML that is nested too deep") from None
     return suite
 
 
