@@ -8,13 +8,14 @@ import pickle
 import sys
 import zipfile
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from hcflow.errors import CheckpointError
 
-__all__ = ["SAVE_KEY", "digest_of", "is_safetensors", "read_pickle", "read_restricted", "user_cache"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["SAVE_KEY", "digest_of", "is_safetensors", "read_pickle", "user_cache"]
 
 SAVE_KEY = "hcflow_training"
 """In the metadata of a training run's saves, which hold more than weights."""
@@ -34,24 +35,14 @@ def is_safetensors(file: Path) -> bool:
 
 def read_pickle(file: Path) -> dict[str, Tensor]:
     """Read an official state dict with the restricted unpickler, which runs no code."""
-    state = read_restricted(file)
-    if not isinstance(state, dict) or not state:
-        raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")
-    for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            kind = type(value).__name__
-            raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
-    return state
+    import torch  # here: a download or a list of weights must not wait for it
 
-
-def read_restricted(file: Path) -> object:
-    """Whatever a .pth file holds, read with the restricted unpickler, which runs no code."""
     with file.open("rb") as stream:
         start = stream.read(2)
     if start and start != b"PK" and start[:1] != b"\x80":
         raise CheckpointError(f"{file}: expected a checkpoint (.pth or .safetensors), got a file of another kind")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(
@@ -63,6 +54,13 @@ def read_restricted(file: Path) -> object:
         raise CheckpointError(
             f"{file}: expected a complete .pth file, got a truncated or foreign one ({reason}); get it again"
         ) from None
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            kind = type(value).__name__
+            raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
+    return state
 
 
 def user_cache() -> Path:
