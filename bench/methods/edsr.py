@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_rgb
 from bench.methods.networks.feedforward import OnRGB
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import conv, residual_branch, upsampler
 from bench.methods.networks.state import Shapes, filled, one_file, read_state, repeats, width_of
 
@@ -79,3 +81,16 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     network = filled(EDSR.of, read_state(file), file)
     check_scale(file, scale, network.scale)
     return on_rgb(network, scale, device, precision, reach=network.reach, unit=network.unit)
+
+
+METHOD = MethodEntry(
+    name="edsr",
+    title="EDSR",
+    kind="SR",
+    scales=(2, 3, 4),
+    stochastic=False,
+    paper="CVPRW 2017",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

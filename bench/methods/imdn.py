@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_rgb
 from bench.methods.networks.feedforward import OnRGB
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import ChannelAttention, conv
 from bench.methods.networks.state import Shapes, filled, one_file, read_state, repeats, width_of
 
@@ -87,3 +89,16 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     network = filled(IMDN.of, read_state(file), file)
     check_scale(file, scale, network.scale)
     return on_rgb(network, scale, device, precision)
+
+
+METHOD = MethodEntry(
+    name="imdn",
+    title="IMDN",
+    kind="SR",
+    scales=(2, 3, 4),
+    stochastic=False,
+    paper="ACM MM 2019",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_luma
 from bench.methods.networks.feedforward import OnLuma
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import conv
 from bench.methods.networks.state import filled, one_file, read_matlab, repeats
 
@@ -108,3 +110,16 @@ def _torch_value(name: str, value: np.ndarray[tuple[int, ...], np.dtype[np.float
     # makes (input, output, row, column)
     window = value.reshape(*value.shape[:2], inputs, -1).transpose(3, 2, 0, 1)
     return torch.from_numpy(np.ascontiguousarray(window))
+
+
+METHOD = MethodEntry(
+    name="lapsrn",
+    title="LapSRN",
+    kind="SR",
+    scales=(2, 4, 8),
+    stochastic=False,
+    paper="CVPR 2017",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

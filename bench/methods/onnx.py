@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale
 from bench.methods.networks.feedforward import OnLuma, OnRGB
-from bench.methods.networks.inference import Runner, reflected
+from bench.methods.networks.inference import TILING, Runner, reflected
 from bench.methods.networks.state import one_file
 
 _PROBE = 64
@@ -132,8 +133,8 @@ def _check(network: Exported, scale: int, side: int) -> None:
         raise BenchError(f"{network.source}: expected a finite image of {scale}x, got {tuple(result.shape)}")
     if abs(float(result.mean()) - 0.5) > _TOLERANCE:
         raise BenchError(
-            f"{network.source}: expected values in [0, 1], got mean {float(result.mean()):.3g} of an image of mean 0.5; "
-            " export it with its scaling"
+            f"{network.source}: expected values in [0, 1], got mean {float(result.mean()):.3g} from an image of 0.5; "
+            "export it with its scaling"
         )
 
 
@@ -148,3 +149,17 @@ def _parameters(file: Path) -> int:
 
 def _line(error: Exception) -> str:
     return (str(error) or type(error).__name__).strip().split("\n")[0]
+
+
+METHOD = MethodEntry(
+    name="onnx",
+    title="ONNX",
+    kind="SR",
+    scales=(),
+    stochastic=False,
+    paper="any exported network",
+    build=build,
+    module=__name__,
+    packages=("onnxruntime",),
+    tiling=TILING,
+)

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_rgb
 from bench.methods.networks.feedforward import OnRGB
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import conv
 from bench.methods.networks.state import Shapes, filled, one_file, read_state, repeats, width_of
 
@@ -107,3 +109,16 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     network = filled(RDN.of, read_state(file), file)
     check_scale(file, scale, network.scale)
     return on_rgb(network, scale, device, precision, reach=network.reach, unit=255.0)
+
+
+METHOD = MethodEntry(
+    name="rdn",
+    title="RDN",
+    kind="SR",
+    scales=(2, 3, 4),
+    stochastic=False,
+    paper="CVPR 2018",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

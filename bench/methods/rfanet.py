@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_rgb
 from bench.methods.networks.feedforward import OnRGB
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import SpatialAttention, conv, residual_branch, upsampler
 from bench.methods.networks.state import Shapes, filled, one_file, read_state, repeats, width_of
 
@@ -83,3 +85,17 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     network = filled(RFANet.of, read_state(file), file)
     check_scale(file, scale, network.scale)
     return on_rgb(network, scale, device, precision, least=ESA.LEAST)
+
+
+METHOD = MethodEntry(
+    name="rfanet",
+    title="RFANet",
+    kind="SR",
+    scales=(2, 4),
+    stochastic=False,
+    paper="CVPR 2020",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+    note="its authors published no weights",
+)

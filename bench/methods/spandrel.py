@@ -9,9 +9,10 @@ import torch
 from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError, canonicalize_state_dict
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, placed
 from bench.methods.networks.feedforward import OnRGB
-from bench.methods.networks.inference import Runner
+from bench.methods.networks.inference import TILING, Runner
 from bench.methods.networks.state import one_file, read_state
 
 
@@ -61,9 +62,6 @@ def describe(file: Path) -> ImageModelDescriptor:
         BenchError: no state dict, or of no architecture that maps an image to an image.
     """
     state = canonicalize_state_dict(read_state(file))
-    for key, value in state.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise BenchError(f"{file}: expected finite weights, got NaN or infinity in {key}")
     try:
         descriptor = MAIN_REGISTRY.load(state)
     except UnsupportedModelError:
@@ -77,3 +75,17 @@ def describe(file: Path) -> ImageModelDescriptor:
     if not isinstance(descriptor, ImageModelDescriptor):
         raise BenchError(f"{file}: expected a network for whole images, got one for masked images")
     return descriptor
+
+
+METHOD = MethodEntry(
+    name="spandrel",
+    title="spandrel",
+    kind="SR",
+    scales=(),
+    stochastic=False,
+    paper="40 architectures",
+    build=build,
+    module=__name__,
+    packages=("spandrel",),
+    tiling=TILING,
+)

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import on_luma
 from bench.methods.networks.feedforward import OnLuma
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.state import filled, one_file, read_matlab, read_state
 
 _NAMES = tuple(f"{kind}_conv{n}" for n in (1, 2, 3) for kind in ("weights", "biases"))
@@ -78,3 +80,16 @@ def from_matlab(file: Path) -> dict[str, Tensor]:
         bias = np.asarray(variables[f"biases_conv{n}"], dtype=np.float32)
         state[f"conv{n}.bias"] = torch.from_numpy(bias.reshape(-1))
     return state
+
+
+METHOD = MethodEntry(
+    name="srcnn",
+    title="SRCNN",
+    kind="SR",
+    scales=(2, 3, 4),
+    stochastic=False,
+    paper="TPAMI 2016",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import check_scale, on_rgb
 from bench.methods.networks.feedforward import OnRGB
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import conv
 from bench.methods.networks.state import Shapes, filled, one_file, read_state, repeats, width_of
 
@@ -96,3 +98,16 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     network = filled(VapSR.of, read_state(file), file)
     check_scale(file, scale, SCALE)
     return on_rgb(network, scale, device, precision, reach=network.reach)
+
+
+METHOD = MethodEntry(
+    name="vapsr",
+    title="VapSR",
+    kind="SR",
+    scales=(4,),
+    stochastic=False,
+    paper="ECCVW 2022",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

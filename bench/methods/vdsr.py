@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.building import on_luma
 from bench.methods.networks.feedforward import OnLuma
+from bench.methods.networks.inference import TILING
 from bench.methods.networks.layers import conv
 from bench.methods.networks.state import filled, one_file, read_matlab
 
@@ -69,3 +71,16 @@ def from_matlab(file: Path) -> dict[str, Tensor]:
         state[f"layers.{n}.weight"] = torch.from_numpy(np.ascontiguousarray(shaped.transpose(3, 2, 0, 1)))
         state[f"layers.{n}.bias"] = torch.from_numpy(np.asarray(bias, dtype=np.float32).reshape(outputs))
     return state
+
+
+METHOD = MethodEntry(
+    name="vdsr",
+    title="VDSR",
+    kind="SR",
+    scales=(2, 3, 4),
+    stochastic=False,
+    paper="CVPR 2016",
+    build=build,
+    module=__name__,
+    tiling=TILING,
+)

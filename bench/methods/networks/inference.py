@@ -13,11 +13,17 @@ from torch import Tensor
 from bench.errors import BenchError
 from hcflow.tiling import tiles
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "tf32", "bf16")
 MAX_PIXELS = 2**22
 """Output pixels that are computed at once: 2048x2048, so 2040x1356 is whole (docs/methods.md: the memory it takes)."""
 OVERLAP = 64
 """Input pixels beyond a tile's core on every side, where a network sees further than a tile could hold."""
+
+TILING = (
+    f"whole up to {MAX_PIXELS} output pixels, else tiles with a margin of all that a pixel sees, where that is at most "
+    f"3/8 of a tile, and of {OVERLAP} input pixels otherwise"
+)
+"""What every method does that runs its network through a `Runner`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Runner:
         network: takes and gives (1, C, .., ..) float32 on `device`.
         scale: of the network.
         device: where it runs.
-        precision: "fp32", or "bf16" for convolutions and products in bfloat16 (autocast).
+        precision: "fp32" or "tf32", which the caller sets; or "bf16": convolutions and products in bfloat16 (autocast).
         reach: input pixels to each side that an output pixel depends on; None where that is the whole image or a grid
             laid over it (global statistics, strides, windows), or not known.
         least: smallest side the network takes.
@@ -50,7 +56,7 @@ class Runner:
     def __post_init__(self) -> None:
         """Refuse a precision that does not exist."""
         if self.precision not in PRECISIONS:
-            raise BenchError(f"precision: expected {' or '.join(PRECISIONS)}, got {self.precision!r}")
+            raise BenchError(f"precision: expected {', '.join(PRECISIONS)}, got {self.precision!r}")
 
     @property
     def side(self) -> int:
@@ -106,7 +112,7 @@ class Runner:
 
 
 def padded(x: Tensor, least: int, multiple: int) -> Tensor:
-    """Reflect images (N, C, h, w) at the bottom and right until their sides are long enough and divide by `multiple`."""
+    """Reflect images (N, C, h, w) at the bottom and right until sides are long enough and divide by `multiple`."""
     sides = (max(least, side) for side in x.shape[-2:])
     height, width = (side + -side % multiple for side in sides)
     return reflected(x, height, width)

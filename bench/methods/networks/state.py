@@ -7,23 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import scipy.io
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.errors import BenchError
-from hcflow.errors import CheckpointError
-from hcflow.files import is_safetensors, read_restricted
+from bench.weights.contents import read_tensors, read_variables
 
 State = Mapping[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]
 Network = TypeVar("Network", bound=nn.Module)
-
-_ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
-"""Where training codes put the state dict inside a file, the better of two averages first."""
-_PREFIX = "module."
 
 
 def one_file(name: str, weights: Sequence[Path]) -> Path:
@@ -41,41 +33,24 @@ def read_state(file: Path) -> dict[str, Tensor]:
     """The state dict in a PyTorch or safetensors file, without a wrapper or the prefix `module.`.
 
     Raises:
-        BenchError: no such file, damaged, a pickle that asks for code, or no state dict of tensors.
+        BenchError: no such file, damaged, a pickle that asks for code, or no state dict of finite tensors.
     """
-    if not file.is_file():
-        raise BenchError(f"expected a file of weights, got {file}, which does not exist or is no file")
-    try:
-        content = load_file(file) if is_safetensors(file) else read_restricted(file)
-    except SafetensorError as error:
-        raise BenchError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
-    except CheckpointError as error:
-        raise BenchError(str(error)) from None
-    for entry in _ENTRIES:
-        if isinstance(content, dict) and isinstance(content.get(entry), dict):
-            content = content[entry]
-            break
-    if not isinstance(content, dict) or not content:
-        raise BenchError(f"{file}: expected a state dict, got {type(content).__name__}")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise BenchError(f"{file}: expected a tensor under every key, got {type(value).__name__} under {key!r}")
-    return {key.removeprefix(_PREFIX): value for key, value in content.items()}
+    return {key.removeprefix("module."): value for key, value in read_tensors(_present(file)).items()}
 
 
 def read_matlab(file: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file, structs as objects with attributes; objects and functions are not run.
+    """The variables of a MATLAB file, structs as objects with attributes, without sides of 1.
 
     Raises:
-        BenchError: no such file, or not one of MATLAB's (version 7 or older).
+        BenchError: no such file, or not one of MATLAB's.
     """
+    return read_variables(_present(file), structs=True)
+
+
+def _present(file: Path) -> Path:
     if not file.is_file():
         raise BenchError(f"expected a file of weights, got {file}, which does not exist or is no file")
-    try:
-        return dict(scipy.io.loadmat(file, struct_as_record=False, squeeze_me=True))
-    except (ValueError, TypeError, OSError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        reason = (str(error) or type(error).__name__).split("\n")[0]
-        raise BenchError(f"{file}: expected a MATLAB file, got a damaged or foreign one ({reason})") from None
+    return file
 
 
 def filled(build: Callable[[Shapes], Network], state: State, source: Path) -> Network:
@@ -87,7 +62,7 @@ def filled(build: Callable[[Shapes], Network], state: State, source: Path) -> Ne
         source: for the error.
 
     Raises:
-        BenchError: a key is missing, left over, of the wrong shape or not finite; the first such is named.
+        BenchError: a key is missing, left over, of the wrong shape; the first such is named.
     """
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     with torch.device("meta"):  # no memory for weights that would be overwritten
@@ -97,11 +72,9 @@ def filled(build: Callable[[Shapes], Network], state: State, source: Path) -> Ne
         if shapes.get(key) != shape:
             got = f"one of shape {shapes[key]}" if key in shapes else "none"
             raise BenchError(f"{source}: expected {key} of shape {shape}, got {got}; is it of another network?")
-    for key, value in state.items():
+    for key in state:
         if key not in expected:
             raise BenchError(f"{source}: expected no key {key!r}, got one; is it of another network?")
-        if not bool(torch.isfinite(value).all()):
-            raise BenchError(f"{source}: expected finite weights, got NaN or infinity in {key}")
     network.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     return network.eval()
 

@@ -142,7 +142,7 @@ def test_bf16_computes_in_bfloat16_and_gives_float32():
     network = Seen().eval()
     assert Runner(network, 1, CPU, "bf16")(image(3, 8, 8)).dtype == torch.float32
     assert network.dtype == torch.bfloat16
-    with pytest.raises(BenchError, match="precision: expected fp32 or bf16, got 'fp8'"):
+    with pytest.raises(BenchError, match="precision: expected fp32, tf32, bf16, got 'fp8'"):
         Runner(network, 1, CPU, "fp8")
 
 
