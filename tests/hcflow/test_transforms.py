@@ -9,14 +9,14 @@ from tiny import SIZES, images, model, randomise
 
 from hcflow.errors import InputError
 from hcflow.flow.actnorm import ActNorm
-from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling
+from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling, sigmoid_log_scale, tanh_log_scale
 from hcflow.flow.gaussian import ConditionalGaussian, standard_normal_log_prob
 from hcflow.flow.invconv import InvertibleConv
 from hcflow.flow.squeeze import HaarSqueeze, PixelSqueeze
 from hcflow.flow.transform import Compose
 from hcflow.level import Level
 from hcflow.model import LOG_SIGMA_LR, HCFlow, quantise
-from hcflow.nets.subnets import FCN, DenseBlock
+from hcflow.nets.subnets import FCN, DenseBlock, Interleaved
 
 # name: (build(context channels), channels, takes a context)
 TRANSFORMS = {
@@ -27,6 +27,14 @@ TRANSFORMS = {
     "affine, FCN": (lambda c: AffineCoupling(FCN(2 + c, 6, 4), 2), 5, True),
     "affine, dense": (lambda c: AffineCoupling(DenseBlock(3 + c, 4, 3), 3), 5, True),
     "additive": (lambda c: AdditiveCoupling(DenseBlock(2 + c, 3, 3), 3), 5, True),
+    "affine, scaled by a sigmoid": (lambda c: AffineCoupling(FCN(2 + c, 6, 4), 2, sigmoid_log_scale), 5, True),
+    "affine, scaled first": (
+        lambda c: AffineCoupling(
+            Interleaved(DenseBlock(3 + c, 2, 3), DenseBlock(3 + c, 2, 3)), 3, tanh_log_scale, scale_first=True
+        ),
+        5,
+        True,
+    ),
     "gaussian": (lambda c: ConditionalGaussian(4, c, bounded=False), 4, True),
     "bounded gaussian": (lambda c: ConditionalGaussian(4, c, bounded=True), 4, True),
     "composed step": (
