@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny import SIZES, images, model, randomise
 
+from bench.methods.networks import irn
 from hcflow.errors import InputError
 from hcflow.flow.actnorm import ActNorm
 from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling, sigmoid_log_scale, tanh_log_scale
@@ -17,8 +18,9 @@ from hcflow.flow.transform import Compose
 from hcflow.level import Level
 from hcflow.model import LOG_SIGMA_LR, HCFlow, quantise
 from hcflow.nets.subnets import FCN, DenseBlock, Interleaved
+from hcflow.srflow.model import coupled_step
 
-# name: (build(context channels), channels, takes a context)
+# name: (build(context channels), channels, takes a context: True, False or always)
 TRANSFORMS = {
     "actnorm": (lambda c: ActNorm(4), 4, False),
     "invconv": (lambda c: InvertibleConv(5), 5, False),
@@ -42,11 +44,17 @@ TRANSFORMS = {
         5,
         True,
     ),
+    "seeing the context alone": (lambda c: AffineCoupling(FCN(c, 10, 4), 0, sigmoid_log_scale), 5, "always"),
+    "SRFlow step": (lambda c: coupled_step(5, c, 4), 5, "always"),
+    "IRN step": (lambda c: irn.step(5, 3), 5, False),
+    "IRN": (lambda c: irn.IRN((1,), 3), 3, False),
     "main level, SR": (lambda c: Level(SIZES["sr_x4"], 2).flow, 6, False),
     "main level, rescaling": (lambda c: Level(SIZES["rescale_x4"], 1).flow, 3, False),
 }
 CASES = [
-    (name, context) for name, (_, _, takes) in TRANSFORMS.items() for context in ((False, True) if takes else (False,))
+    (name, context)
+    for name, (_, _, takes) in TRANSFORMS.items()
+    for context in {True: (False, True), False: (False,), "always": (True,)}[takes]
 ]
 
 
