@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hcflow.cli import benchmark, checkpoints, images, importing, train
+from hcflow.cli import benchmark, checkpoints, images, importing, latents, train
 from hcflow.cli.entry import run_command
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (train, benchmark, checkpoints, images, importing):
+    for module in (train, benchmark, checkpoints, images, latents, importing):
         module.add_parsers(commands)
     return run_command(parser, argv, (HCFlowError, ImageError, OSError), "finished files are complete")
 

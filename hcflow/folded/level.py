@@ -113,6 +113,8 @@ class FoldedAffine(nn.Module):
 
     def __init__(self, coupling: AffineCoupling, context: int, dtype: torch.dtype) -> None:
         super().__init__()
+        assert coupling.log_scale is bounded_log_scale
+        assert not coupling.scale_first
         self.conditioning = coupling.conditioning
         subnet = coupling.subnet
         self.subnet: FoldedFCN | FoldedDense

@@ -15,6 +15,7 @@ from hcflow.nets.dense import convolve, dense_convolutions
 __all__ = [
     "FCN",
     "DenseBlock",
+    "Interleaved",
     "Subnet",
     "ZeroConv",
     "ZeroSubnet",
@@ -141,7 +142,9 @@ class FCN(Subnet):
             nn.init.normal_(conv.weight, std=0.05)
 
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Map x and the context to (N, out, H, W)."""
+        """Map x and the context to (N, out, H, W); x without channels is not looked at."""
+        if context is not None and not x.shape[1]:
+            x, context = context, None
         h = F.relu(_normalised(self.conv1, self.actnorm1, x, context), inplace=True)
         h = F.relu(_normalised(self.conv2, self.actnorm2, h), inplace=True)
         return self.conv3(h)
@@ -187,3 +190,16 @@ class DenseBlock(Subnet):
         x = _lowered(x if context is None else torch.cat((x, context), 1))
         convs: list[nn.Conv2d] = list(self.convs)  # type: ignore[arg-type]
         return dense_convolutions(x, [conv.weight for conv in convs], [torch.as_tensor(conv.bias) for conv in convs])
+
+
+class Interleaved(nn.Module):
+    """Two networks of one input as one with interleaved outputs: even channels `shift`, odd channels `scale`."""
+
+    def __init__(self, shift: nn.Module, scale: nn.Module) -> None:
+        super().__init__()
+        self.shift = shift
+        self.scale = scale
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map x (N, in, H, W) and the context to (N, 2 out, H, W)."""
+        return torch.stack((self.shift(x, context), self.scale(x, context)), 2).flatten(1, 2)
