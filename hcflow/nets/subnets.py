@@ -23,6 +23,7 @@ __all__ = [
     "set_compilation",
     "set_recomputation",
     "set_subnet_precision",
+    "widen_",
 ]
 
 
@@ -33,6 +34,14 @@ def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
         conv.weight.mul_(scale)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+def widen_(model: nn.Module, std: float = 0.05) -> None:
+    """Draw the first two convolutions of every FCN in a model anew, from N(0, std^2): 4 to 15 times as wide."""
+    for module in model.modules():
+        if isinstance(module, FCN):
+            for conv in (module.conv1, module.conv2):
+                nn.init.normal_(conv.weight, std=std)
 
 
 class Subnet(nn.Module):
@@ -139,7 +148,7 @@ class FCN(Subnet):
         self.actnorm2 = ActNorm(hidden)
         self.conv3 = ZeroConv(hidden, out_channels)
         for conv in (self.conv1, self.conv2):
-            nn.init.normal_(conv.weight, std=0.05)
+            scaled_xavier_(conv)
 
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
         """Map x and the context to (N, out, H, W); x without channels is not looked at."""
