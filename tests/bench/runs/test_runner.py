@@ -169,7 +169,7 @@ def test_kept_images_are_not_restored_again(
     tmp_path: Path, register: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(
-        toy_metric("eight", lambda e: [float(np.rint(d * 255).mean()) for d in e.draws], eight_bit=lambda _: True),
+        toy_metric("eight", lambda e: [float(np.rint(np.float64(d) * 255).mean()) for d in e.draws], eight_bit=lambda _: True),
         toy_metric("exact", lambda e: [float(np.mean(d)) for d in e.draws]),
     )
     measure(tmp_path, keep_images=True)
@@ -246,7 +246,7 @@ def test_kill_9_loses_only_the_image_in_flight(tmp_path: Path) -> None:
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "run", "--table", "4", "--method", "Bicubic", "--dataset", "Sample"]
     started = [subprocess.Popen([*command, "--out", str(tmp_path / "both")], stdout=-3, stderr=-3) for _ in range(2)]
-    assert [process.wait(180) for process in started] == [0, 0]
+    assert [process.wait(900) for process in started] == [0, 0]
     measure(tmp_path / "one")
     tables = [build_table(TABLE4, tmp_path / name) for name in ("both", "one")]
     assert [cell.value for cell in tables[0].cells] == [cell.value for cell in tables[1].cells]
