@@ -41,13 +41,13 @@ def strict() -> Iterator[None]:
 def float32_convolutions() -> str:
     """How cuDNN computes float32 convolutions now: "ieee" or "tf32"."""
     if _NEW:
-        return "tf32" if torch.backends.cudnn.conv.fp32_precision == "tf32" else "ieee"
+        return "tf32" if _owners()[0].fp32_precision == "tf32" else "ieee"
     return "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
 
 
 def _owners() -> list[Any]:
     """What has a flag `fp32_precision`."""
-    backends = torch.backends
+    backends: Any = torch.backends
     if not _NEW:
         return []
     cudnn, onednn = backends.cudnn, backends.mkldnn

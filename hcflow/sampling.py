@@ -47,7 +47,14 @@ class Draws:
         return x if self.samples is None else x.unflatten(0, (-1, self.samples))
 
     def _temperatures(self, temperature: Temperature, lr: Tensor) -> Tensor | float:
-        each = [temperature] * self.count if isinstance(temperature, float | int) else list(temperature)
+        each: list[float]
+        try:
+            if isinstance(temperature, Sequence) or getattr(temperature, "ndim", 0):
+                each = [float(tau) for tau in temperature]  # type: ignore[union-attr]
+            else:
+                each = [float(temperature)] * self.count
+        except (TypeError, ValueError):
+            raise InputError(f"expected a temperature, a number from 0 to 10, got {temperature!r}") from None
         if len(each) != self.count:
             raise InputError(f"expected one temperature or {self.count}, one per draw, got {len(each)}")
         if not all(0 <= tau <= MAX_TEMPERATURE for tau in each):

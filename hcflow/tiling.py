@@ -96,7 +96,7 @@ def decode_draws(
     if len(lr) != 1:
         raise InputError(f"expected one image, got a batch of {len(lr)}")
     if plan is None:
-        plan = plan_decode(decoder.config, *lr.shape[-2:], samples, free_bytes(lr.device))
+        plan = plan_decode(decoder.config, lr.shape[-2], lr.shape[-1], samples, free_bytes(lr.device))
     done = 0
 
     def step() -> None:

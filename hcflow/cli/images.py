@@ -158,7 +158,7 @@ def _decode_file(
     image = photo.pixels
     tau = decoder.config.temperature if args.temperature is None else args.temperature
     samples = len(job.targets)
-    plan = plan_decode(decoder.config, *image.shape[:2], samples, free_bytes(args.device))
+    plan = plan_decode(decoder.config, image.shape[0], image.shape[1], samples, free_bytes(args.device))
     say(f"{job.source}: {plan.describe()}", detail=plan.whole)
     alpha = alpha_of(image, decoder.config.scale)
     grey = image.ndim == 2 or (photo.original is not None and photo.original.grey)

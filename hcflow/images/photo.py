@@ -128,7 +128,7 @@ def write_photo(
         options |= _note(name, text)
     data = io.BytesIO()
     try:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(data, format=name.upper(), **options)  # type: ignore[arg-type]
+        Image.fromarray(np.ascontiguousarray(pixels)).save(data, format=name.upper(), **options)
     except (ValueError, OSError) as error:  # such as a WebP of more than 16383 pixels
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise ImageError(
