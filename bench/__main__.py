@@ -22,7 +22,7 @@ COMMANDS = {
     "perf": ("perf", "time the network on this machine's CPU"),
     "doctor": ("doctor", "check this machine"),
 }
-"""Sub-command -> (module of `bench.cli`, summary): only the one that is asked for is imported, so that help is quick."""
+"""Sub-command -> (module of `bench.cli`, summary): only the one that is asked for is imported, so help is quick."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
