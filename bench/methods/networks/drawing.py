@@ -81,7 +81,7 @@ def in_tiles(
     if height * width * scale**2 <= max_pixels:
         return run(lr, latents)[0]
     core = max(32, math.isqrt(max_pixels) // scale - 2 * halo) // 2 * 2
-    result = torch.empty(3, height * scale, width * scale)
+    result = torch.empty(3, height * scale, width * scale, dtype=lr.dtype)
     for tile in tiles(height, width, core, halo):
         parts = [_cut(z, tile.region, height) for z in latents]
         tile.paste(result, run(tile.of(lr), parts)[0].cpu(), scale)
