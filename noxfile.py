@@ -1,7 +1,8 @@
 """Sessions: `nox -l` lists them, `nox -s NAME -- ARGUMENTS` runs one.
 
 All sessions that need the harness share one environment, .nox/harness, because torch is gigabytes. Whichever runs first
-installs it; it is installed again only when the Python, pyproject.toml or constraints.txt change.
+installs it (with uv where it is there, else with pip); it is installed again only when the Python, pyproject.toml,
+constraints.txt or overrides.txt change.
 To use it by hand: source .nox/harness/bin/activate
 """
 
@@ -9,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import nox
+import nox.command
 
 nox.options.sessions = ["lint", "types", "tests"]
 
 ROOT = Path(__file__).parent
+INPUTS = ("pyproject.toml", "constraints.txt", "overrides.txt")
 ENVIRONMENT = ROOT / ".nox" / "harness"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
@@ -25,20 +29,42 @@ def harness(session: nox.Session) -> str:
     """The Python of the shared environment, which is made or brought up to date first."""
     if sys.version_info < (3, 11):
         session.error(f"expected Python 3.11 or newer, got {sys.version.split()[0]}; install nox with a newer one")
-    inputs = [sys.version.encode(), *((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))]
+    inputs = [sys.version.encode(), *((ROOT / name).read_bytes() for name in INPUTS)]
     wanted = hashlib.sha256(b"\0".join(inputs)).hexdigest()
     stamp = ENVIRONMENT / "installed"
     if not (stamp.is_file() and stamp.read_text() == wanted):
-        session.log("installing the harness into .nox/harness (torch is large: a few minutes, once)")
+        session.log("installing the harness into .nox/harness (torch is large: half a minute to a few minutes, once)")
         session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
-        install = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        session.run(*install, "--constraint", "constraints.txt", "--editable", ".[dev]", external=True)
-        # facexlib, which pyiqa brings, brings opencv-python: it and the headless wheel overwrite each other's files
-        session.run(str(PYTHON), "-m", "pip", "uninstall", "--quiet", "--yes", "opencv-python", external=True)
-        headless = ("--force-reinstall", "--no-deps", "--constraint", "constraints.txt", "opencv-python-headless")
-        session.run(*install, *headless, external=True)
+        if not install_with_uv(session):
+            install_with_pip(session)
         stamp.write_text(wanted)
     return str(PYTHON)
+
+
+def install_with_uv(session: nox.Session) -> bool:
+    """Install with uv, several times as fast as pip; False where it is missing or cannot (pip may know a proxy or index)."""
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if uv is None:
+        session.log("uv is not installed: using pip, which takes longer (pip install uv)")
+        return False
+    command = (uv, "pip", "install", "--quiet", "--no-progress", "--python", str(PYTHON))
+    files = ("--constraint", "constraints.txt", "--override", "overrides.txt")
+    try:
+        session.run(*command, *files, "--editable", ".[dev]", external=True)
+    except nox.command.CommandFailed:
+        session.log("uv could not install the harness: using pip, which takes longer")
+        return False
+    return True
+
+
+def install_with_pip(session: nox.Session) -> None:
+    """Install with pip, which knows no overrides: the second OpenCV is removed, and what it overwrote put back."""
+    pip = (str(PYTHON), "-m", "pip")
+    install = (*pip, "install", "--quiet", "--disable-pip-version-check", "--progress-bar", "off")
+    session.run(*install, "--constraint", "constraints.txt", "--editable", ".[dev]", external=True)
+    session.run(*pip, "uninstall", "--quiet", "--yes", "opencv-python", external=True)
+    headless = ("--force-reinstall", "--no-deps", "--constraint", "constraints.txt", "opencv-python-headless")
+    session.run(*install, *headless, external=True)
 
 
 def reproduce(session: nox.Session, number: int) -> None:

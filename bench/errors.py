@@ -9,3 +9,11 @@ class BenchError(ValueError):
 
 class StorageError(BenchError):
     """Nothing more can be written: going on would measure what cannot be kept."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong, for a line on the terminal and in a journal; our own errors say it without their type's name."""
+    if isinstance(error, MemoryError) and not str(error):
+        return "out of memory; use a smaller image, or a machine with more"
+    text = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
+from torch._guards import active_fake_mode
 
 __all__ = ["checking", "unchecked"]
 
@@ -14,8 +15,8 @@ _checking = ContextVar("checking", default=True)
 
 
 def checking() -> bool:
-    """Whether values are to be looked at: not while compiling, not inside `unchecked`."""
-    return not torch.compiler.is_compiling() and _checking.get()
+    """Whether values are to be looked at: not while compiling or in FakeTensorMode, not inside `unchecked`."""
+    return not torch.compiler.is_compiling() and active_fake_mode() is None and _checking.get()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ import pickle
 import sys
 import zipfile
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from hcflow.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["SAVE_KEY", "digest_of", "is_safetensors", "read_pickle", "user_cache"]
 
@@ -34,6 +35,8 @@ def is_safetensors(file: Path) -> bool:
 
 def read_pickle(file: Path) -> dict[str, Tensor]:
     """Read an official state dict with the restricted unpickler, which runs no code."""
+    import torch  # here: a download or a list of weights must not wait for it
+
     with file.open("rb") as stream:
         start = stream.read(2)
     if start and start != b"PK" and start[:1] != b"\x80":
@@ -54,7 +57,7 @@ def read_pickle(file: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"{file}: expected a state dict, got {type(state).__name__}")
     for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             kind = type(value).__name__
             raise CheckpointError(f"{file}: expected a tensor under every key, got {kind} under {key!r}")
     return state

@@ -17,7 +17,8 @@ def build(cls: type[T], data: object, where: str) -> T:
     """Make a dataclass of JSON or TOML data, checking every key and value against its annotations.
 
     Args:
-        cls: a dataclass whose fields are bool, int, float, str, None, Literal, tuples of these, or dataclasses.
+        cls: a dataclass whose fields are bool, int, float, str, None, Literal, tuples or dicts of these,
+            or dataclasses.
         data: what `json.loads` or `tomllib.loads` gave.
         where: how messages call it.
 
@@ -42,7 +43,7 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - an
     """Check one JSON value against the annotation of its field."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, where)
-    if isinstance(value, dict) and get_origin(hint) is UnionType:  # a dataclass or nothing
+    if isinstance(value, dict) and get_origin(hint) is UnionType:  # a dataclass or a table, or nothing
         return _value(next(kind for kind in get_args(hint) if kind is not type(None)), value, where)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
@@ -57,13 +58,22 @@ def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - an
         if not isinstance(value, list) or len(value) != len(args):
             raise ConfigError(f"{where}: expected a list of {len(args)} integers, got {value!r}")
         return tuple(_value(arg, item, where) for arg, item in zip(args, value, strict=True))
+    if get_origin(hint) is dict:
+        return _table(hint, value, where)
     kinds = get_args(hint) or (hint,)
-    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+    if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not any(type(value) is kind for kind in kinds):
         names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
         raise ConfigError(f"{where}: expected {names}, got {value!r}")
     return value
+
+
+def _table(hint: Any, value: object, where: str) -> dict[str, object]:  # noqa: ANN401 - annotations are objects
+    """A table of any keys, whose values have one type."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"{where}: expected a table, got {value!r}")
+    return {key: _value(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

@@ -15,7 +15,7 @@ from bench.cli.progress import DownloadBar
 from bench.cli.terminal import console, grid
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
-from bench.datasets.local import data_root, digests_path, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.datasets.local import data_root, digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
 from bench.datasets.manifest import Manifest, load_manifest, manifest_names
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
@@ -156,7 +156,7 @@ def _say(manifest: Manifest, result: Imported) -> None:
         shown = ", ".join(result.missing[:5]) + (" and so on" if len(result.missing) > 5 else "")
         parts.append(f"{len(result.missing)} still missing ({shown})")
     recorded = bool(result.stored) and not manifest.verified
-    note = f"; no digests are known for this set: recorded in {digests_path(manifest)}" if recorded else ""
+    note = f"; no digests are known for this set: recorded in {digest_record(manifest).path}" if recorded else ""
     print(f"{manifest.name}: {', '.join(parts)} in {data_root() / manifest.name}{note}")
 
 

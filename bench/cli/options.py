@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.records.own_rows import with_own_rows
-from bench.records.store import load_journals
-from bench.suites.suite import Suite, load_suite, suite_names
+if TYPE_CHECKING:
+    from bench.suites.suite import Suite
 
 
 def add_table(parser: argparse._ActionsContainer, required: bool = False) -> None:
-    """--table N."""
-    numbers = ", ".join(name.removeprefix("table") for name in suite_names())
-    parser.add_argument("--table", required=required, metavar="N", help=f"a table of the paper: {numbers}")
+    """--table N and --suite FILE."""
+    parser.add_argument(
+        "--table", required=required, metavar="N", help="a table of the paper (1 to 4), or `beyond`: later systems"
+    )
+
+
+def add_suite(parser: argparse._ActionsContainer) -> None:
+    """--suite FILE."""
+    parser.add_argument("--suite", type=Path, metavar="FILE", help="a table of your own (.toml), see docs/suites.md")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +30,34 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def suite_of(number: str, out: Path) -> Suite:
-    """The suite of `--table N` (`4` and `table4` are the same), with the rows that earlier runs added."""
-    suite = load_suite(f"table{number.removeprefix('table')}")
-    return with_own_rows(suite, load_journals(out, suite.name))
+def suite_of(table: str | None, file: Path | None, out: Path) -> Suite:
+    """The suite of `--table` or `--suite`, with the rows and columns that earlier runs in the folder added."""
+    from bench.datasets.manifest import search_also
+    from bench.records.journal import load_journals
+    from bench.records.tables import suite_with_runs
+    from bench.suites.suite import load_suite, read_suite
+
+    if file is not None:
+        search_also(file.resolve().parent)
+        suite = read_suite(file.resolve())
+    else:
+        suite = load_suite((table or "").removeprefix("table"))
+    return suite_with_runs(suite, load_journals(out, suite.name))
 
 
 def positive(text: str) -> int:
     """A whole number from 1."""
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
+    if not (text.isascii() and text.isdigit()) or int(text[:20]) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text[:40]!r}")
+    return int(text[:20])
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A word of a list, with an error that lists it."""
+
+    def check(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(choices)}, got {text!r}")
+        return text
+
+    return check

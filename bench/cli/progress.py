@@ -1,42 +1,59 @@
-"""Progress on the terminal; nothing where stderr is none."""
+"""Progress on the terminal; where stderr is none, a line when something is waited for."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 class DownloadBar:
     """One bar per file: bytes, speed, time left."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def __enter__(self) -> DownloadBar:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
     def start(self, name: str, total: int | None, done: int) -> None:
         """A file starts, or goes on from `done` bytes."""
+        progress = self._shown()
         if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(name, total=total, completed=done)
+            progress.remove_task(self._task)
+        self._task = progress.add_task(name, total=total, completed=done)
 
     def advance(self, n: int) -> None:
         """That many bytes more."""
-        if self._task is not None:
+        if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, n)
+
+    def wait(self, reason: str) -> None:
+        """Nothing comes for a while."""
+        print(reason, file=sys.stderr)
+
+    def _shown(self) -> Progress:
+        """The bar, from the first byte on."""
+        if self._progress is None:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+
+            console = Console(stderr=True)
+            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+            self._progress.start()
+        return self._progress

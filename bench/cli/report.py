@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli.options import add_out, add_table, suite_of
+from bench.cli.options import add_out, add_suite, add_table, suite_of
 from bench.errors import BenchError
-from bench.records.store import load_journals
-from bench.records.tables import build_table
-from bench.report import write_reports
-from bench.suites.suite import suite_names
 from hcflow.cli.entry import subparser
 
 
@@ -23,7 +19,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "example:\n  python -m bench report --to reports --no-thumbnails",
         description="Write the tables that have records as HTML, markdown, LaTeX and JSON files.",
     )
-    add_table(parser)
+    what = parser.add_mutually_exclusive_group()
+    add_table(what)
+    add_suite(what)
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the files go (default: the --out folder)")
     parser.add_argument(
         "--no-thumbnails",
@@ -35,11 +33,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _report(args: argparse.Namespace) -> int:
-    names = [f"table{args.table.removeprefix('table')}"] if args.table else suite_names()
+    from bench.records.journal import load_journals
+    from bench.records.tables import build_table
+    from bench.report import write_reports
+    from bench.suites.suite import suite_names
+
+    if not args.out.is_dir():
+        raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
+    names = [args.table] if args.table or args.suite else suite_names()
     written: list[Path] = []
     for name in names:
-        suite = suite_of(name, args.out)
-        if args.table or load_journals(args.out, name):
+        suite = suite_of(name, args.suite, args.out)
+        if args.table or args.suite or load_journals(args.out, suite.name):
             target = args.to or args.out
             written += write_reports(build_table(suite, args.out), args.out, target, thumbnails=not args.no_thumbnails)
     if not written:

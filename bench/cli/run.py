@@ -1,59 +1,42 @@
-"""python -m bench run: measure a table's cells."""
+"""python -m bench run: measure a table's rows."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
-from bench.cli.options import add_out, add_table, positive, suite_of
-from bench.cli.progress import DownloadBar
-from bench.datasets.acquire import fetch
-from bench.datasets.local import presence
-from bench.datasets.manifest import load_manifest
-from bench.errors import BenchError
-from bench.records.own_rows import own_row, with_rows
-from bench.records.tables import build_table
-from bench.report import write_reports
-from bench.report.text import render_text
-from bench.runs.provenance import choose_device
-from bench.runs.runner import Outcome, Request, run
-from bench.suites.suite import Row, Suite
-from bench.tracking.tables import Tracker
-from bench.training.ablation import trained_weights
+from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
 from hcflow.cli.entry import subparser
-from hcflow.cli.watching import terminal_watcher
-from hcflow.train.recipe import BUDGETS
+
+if TYPE_CHECKING:
+    from bench.records.tables import Table
+    from bench.runs.runner import Outcome, Request
+    from bench.suites.suite import Row, Suite
+    from bench.tracking.tables import Tracker
 
 _DESCRIPTION = """\
-Measure the cells (row x data set) of one of the paper's tables, print what the paper published, what was measured and
-whether it holds, and write the table as HTML, markdown, LaTeX and JSON. What an earlier run finished is not computed
-again; Ctrl-C or kill -9 loses at most the image in flight, and the same command goes on from there.
+Measure a table: print what the paper published, what was measured, and whether the two agree, and write the table as
+HTML, markdown, LaTeX and JSON. What an earlier run finished is not computed again; Ctrl-C or kill -9 loses at most the
+image in flight, and the same command resumes.
 
-Nothing is downloaded unless --fetch is given. Where none of the paper's data sets is at hand, the table runs on Sample,
-three photographs that come with scikit-image, to which published numbers do not apply.
+Nothing is downloaded unless --fetch is given. Where none of the table's data sets is at hand, it runs on Sample, three
+photographs that come with scikit-image, to which published numbers do not apply.
 """
 _EXAMPLES = """\
 examples:
+  python -m bench run --list                              tables, rows, and what each row lacks
   python -m bench run --table 4                           every row and data set that is at hand
   python -m bench run --table 4 --fetch                   download the missing data sets first
-  python -m bench run --table 4 --method bicubic --dataset Set5 Set14
-  python -m bench run --table 4 --dataset Sample --limit 1
+  python -m bench run --table 4 --method Bicubic --dataset Set5 Set14
+  python -m bench run --table 2 --dataset Sample --also niqe@live brisque@live
   python -m bench run --ablation case5                    the row of table 1
   python -m bench run --ablation case5 --budget smoke     the same with weights trained now, for seconds
-  python -m bench run --table 4 --weights runs/rescale_x4-hour/weights/best.safetensors
+  python -m bench run --table 4 --weights my.safetensors --as "My network"
+  python -m bench run --table 4 --method spandrel:SwinIR.pth
+  python -m bench run --suite mine.toml                   a table of your own
 """
 
 
@@ -62,55 +45,139 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparser(commands, "run", "measure a table", _EXAMPLES, _DESCRIPTION)
     what = parser.add_mutually_exclusive_group(required=True)
     add_table(what)
-    what.add_argument("--ablation", metavar="CASE", help="a row of table 1: case1 .. case5")
-    parser.add_argument("--method", nargs="+", default=[], metavar="NAME", help="only these rows (default: all)")
-    parser.add_argument("--dataset", nargs="+", default=[], metavar="NAME", help="only these data sets")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each data set")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda[:N] (default: auto)")
-    own = parser.add_argument_group("weights of your own, as a row beside the paper's")
-    own.add_argument(
-        "--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or of python -m hcflow"
+    add_suite(what)
+    what.add_argument("--ablation", metavar="CASE", help="a row of table 1: case1 .. case5, or all")
+    what.add_argument("--list", action="store_true", help="list tables and rows, and what each row lacks")
+    parser.add_argument("--method", nargs="+", action="extend", default=[], metavar="NAME", help=_METHOD)
+    parser.add_argument(
+        "--dataset", nargs="+", action="extend", default=[], metavar="NAME", help="only these data sets"
     )
-    own.add_argument("--budget", choices=BUDGETS, help="with --ablation: train the case, unless that was done before")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each data set")
+    parser.add_argument("--also", nargs="+", action="extend", default=[], metavar="MEASURE", help=_ALSO)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
+    parser.add_argument("--precision", type=one_of("fp32", "tf32", "bf16"), default="fp32", help=_PRECISION)
+    parser.add_argument("--keep-images", action="store_true", help="keep the restored images in OUT/images")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run and how long it would take")
+    own = parser.add_argument_group("weights of your own, as a row beside the paper's")
+    own.add_argument("--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or trained here")
+    own.add_argument("--as", dest="name", default="", metavar="NAME", help="of that row (default: the file's name)")
+    own.add_argument("--budget", metavar="BUDGET", help="with --ablation: train the case, unless that was done before")
     own.add_argument("--train-data", nargs="+", default=[], metavar="DIR", help="for --budget (smoke: Sample)")
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
     parser.set_defaults(run=_run)
 
 
+_METHOD = "only these rows: a row (HCFlow), all rows of a method (hcflow), spandrel:FILE, onnx:FILE or module:object"
+_ALSO = "further measures, such as niqe@live or pyiqa:dists"
+_PRECISION = "of the arithmetic: fp32 (IEEE), or tf32 or bf16 as rows of their own (default: fp32)"
+
+
 def _run(args: argparse.Namespace) -> int:
-    suite = suite_of("1" if args.ablation else args.table, args.out)
-    rows = suite.select([args.ablation, *args.method] if args.ablation else args.method)
+    if args.list:
+        from bench.cli.listing import print_tables
+
+        return print_tables()
+    suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
     if args.fetch:
         _fetch_missing(suite, args.dataset)
+    suite, rows = _rows(args, suite)
+    request = _request(args, suite, rows)
+    if args.dry_run:
+        from bench.cli.listing import print_forecast
+
+        return print_forecast(request)
+    return _measure(args, request)
+
+
+def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...]) -> Request:
+    from bench.records.own_rows import as_json
+    from bench.runs.provenance import choose_device
+    from bench.runs.runner import Request
+    from bench.suites.suite import load_suite, read_suite
+
+    original = read_suite(args.suite.resolve()) if args.suite else load_suite(suite.name.removeprefix("table"))
     device = choose_device(args.device)
-    own = _own_rows(args, suite, rows)
-    if own:
-        suite, rows = with_rows(suite, own), own
-    request = Request(suite, rows, args.dataset, args.limit, device, args.out)
+    own = as_json(original, rows)
+    return Request(suite, rows, args.dataset, args.limit, device, args.out, own, args.also, args.keep_images)
+
+
+def _measure(args: argparse.Namespace, request: Request) -> int:
+    from bench.cli.bar import RunBar
+    from bench.runs.precision import arithmetic
+    from bench.runs.runner import run
+    from bench.tracking.tables import Tracker
+
     tracker = Tracker(args.out)
-    with _Bar() as bar:
+    with RunBar() as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.mirror)
-    _present(request, outcome, tracker)
-    return 2 if outcome.problems else 0
+    _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
+    return _exit_code(outcome)
 
 
-def _own_rows(args: argparse.Namespace, suite: Suite, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows of --weights or --budget, which take the place of what was selected."""
-    if args.budget is None and args.weights is None:
-        return ()
+def _rows(args: argparse.Namespace, suite: Suite) -> tuple[Suite, tuple[Row, ...]]:
+    """The suite with rows of your own, and the rows to run."""
+    from bench.errors import BenchError
+    from bench.records.own_rows import with_rows
+    from bench.runs.own_weights import in_precision, weight_rows
+
     if args.budget is not None and not args.ablation:
         raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
-    if args.budget is None:
-        beside = next((row for row in rows if row.method == "hcflow"), rows[0])
-        return (own_row(suite, beside, args.weights, str(args.weights)),)
-    with terminal_watcher() as watcher:
-        file, steps = trained_weights(rows[0].name, args.budget, args.train_data, args.device, watcher)
-    return (own_row(suite, rows[0], file, f"ours, {args.budget}, {steps:,} steps"),)
+    if args.budget is not None:
+        rows = _trained(args, suite)
+    elif args.weights is not None:
+        rows = weight_rows(suite, args.weights, args.name)
+    else:
+        cases = [] if args.ablation in (None, "all") else [args.ablation]
+        rows = _selected(suite, [*cases, *args.method], args.name)
+    rows = in_precision(rows, args.precision)
+    return with_rows(suite, [row for row in rows if row not in suite.rows]), rows
+
+
+def _selected(suite: Suite, names: list[str], name: str) -> tuple[Row, ...]:
+    """Rows of the suite, or of any method."""
+    from bench.errors import BenchError
+    from bench.runs.own_weights import method_row
+
+    rows: list[Row] = []
+    for text in names:
+        try:
+            found = suite.select([text])
+        except BenchError:
+            own = method_row(suite, text, name)
+            if own is None:
+                raise
+            found = (own,)
+        rows += [row for row in found if row not in rows]
+    return tuple(rows) if names else suite.rows
+
+
+def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
+    """Rows for weights of Table 1's cases, trained now unless they were before."""
+    from bench.runs.own_weights import weight_rows
+    from bench.training.ablation import trained_weights
+    from hcflow.cli.watching import terminal_watcher
+
+    cases = [row for row in suite.rows if row.needs and not row.beside] if args.ablation == "all" else []
+    rows: list[Row] = []
+    for row in cases or suite.select([args.ablation]):
+        with terminal_watcher() as watcher:
+            file, steps = trained_weights(row.name, args.budget, args.train_data, args.device, watcher)
+        label = f"{row.name} (ours, {args.budget}, {steps:,} steps)"
+        rows += [
+            replace(one, beside=row.name, describe=dict(suite.csv_line(row))) for one in weight_rows(suite, file, label)
+        ]
+    return tuple(rows)
 
 
 def _fetch_missing(suite: Suite, names: list[str]) -> None:
     """Download what is not there; a set that cannot be had is a line, not the end."""
+    from bench.cli.progress import DownloadBar
+    from bench.datasets.acquire import fetch
+    from bench.datasets.local import presence
+    from bench.datasets.manifest import load_manifest
+    from bench.errors import BenchError
+
     for manifest in [load_manifest(name) for name in names or suite.datasets]:
         if not presence(manifest).missing:
             continue
@@ -122,71 +189,45 @@ def _fetch_missing(suite: Suite, names: list[str]) -> None:
             print(f"error: {error}", file=sys.stderr)
 
 
-def _present(request: Request, outcome: Outcome, tracker: Tracker) -> None:
+def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -> None:
     """The table on stdout, the reports on disk, and where to look."""
+    from rich.console import Console
+
+    from bench.records.tables import build_table
+    from bench.report import write_reports
+    from bench.report.text import render_text
+
     table = build_table(request.suite, request.out)
-    console = Console()
     written = write_reports(table, request.out, request.out)
     tracker.attach(outcome.journal, written)
-    print(render_text(table, color=console.is_terminal))
-    number = request.suite.name.removeprefix("table")
+    if not outcome.ran:
+        print(f"Nothing could run. First: {_first_need(outcome)}\n")
+    shown = _part(table, request) if only else table
+    print(render_text(shown, color=Console().is_terminal))
     if outcome.fallback:
+        number = request.suite.name.removeprefix("table")
         print(
-            f"None of the paper's data sets is at hand, so this ran on {request.suite.fallback}.\n"
+            f"None of the table's data sets is at hand, so this ran on {request.suite.fallback}.\n"
             f"To get them and run on them: nox -s reproduce_table{number} -- --fetch"
         )
     print("written: " + ", ".join(str(path) for path in written))
     print(tracker.summary())
 
 
-class _Bar:
-    """One progress bar over the images of each cell; plain lines where stderr is no terminal."""
+def _part(table: Table, request: Request) -> Table:
+    """The rows that were asked for."""
+    names = {row.name for row in request.rows}
+    suite = replace(table.suite, rows=tuple(row for row in table.suite.rows if row.name in names))
+    return replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[image]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._line, self._images, self._cached = "", 0, 0
 
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
+def _first_need(outcome: Outcome) -> str:
+    return next((entry.reason for entry in outcome.journal.entries if entry.reason), "no row was asked for")
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
-    def stop(self) -> None:
-        """Leave the terminal as it was."""
-        self._report()
-        self._progress.stop()
-
-    def cell(self, row: str, dataset: str, images: int, number: int, cells: int) -> None:
-        """A cell starts."""
-        self._report()
-        self._line, self._images, self._cached = f"cell {number}/{cells}: {row} on {dataset}", 0, 0
-        self._task = self._progress.add_task(self._line, total=images, image="")
-
-    def image(self, image: str, cached: bool) -> None:
-        """An image is done."""
-        self._images += 1
-        self._cached += cached
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, image=f"{image}{' (cached)' if cached else ''}")
-
-    def problem(self, message: str) -> None:
-        """One line on stderr."""
-        self._progress.console.print(f"error: {message}", markup=False, highlight=False, soft_wrap=True)
-
-    def _report(self) -> None:
-        if self._line and self._progress.disable:
-            print(f"{self._line}: {self._images} images, {self._cached} of them cached", file=sys.stderr)
-        self._line = ""
+def _exit_code(outcome: Outcome) -> int:
+    if outcome.problems:
+        count = len(outcome.problems)
+        what = "1 problem" if count == 1 else f"{count} problems"
+        print(f"error: {what}, the first: {outcome.problems[0]}; what was measured is kept", file=sys.stderr)
+    return 2 if outcome.problems or not outcome.ran else 0

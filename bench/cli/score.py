@@ -8,13 +8,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.markup import escape
 
 from bench.cli.terminal import console, grid
 from bench.errors import BenchError
-from bench.metrics.metric import METRICS, Measure
-from bench.metrics.views import views
-from bench.records.tables import Estimate
+from bench.metrics.metric import Evidence, Measure
+from bench.records.estimates import Estimate
 from bench.report.text import format_estimate
 from hcflow.cli.entry import subparser
 from hcflow.images.io import SUFFIXES, read_opaque, to_rgb
@@ -58,11 +58,12 @@ def score_pair(sr: Path, hr: Path, measures: Sequence[Measure], scale: int) -> l
     """The measures of one pair of files."""
     reference, image = mod_crop(read_opaque(hr), scale), to_rgb(read_opaque(sr)) / 255.0
     values = []
+    evidence = Evidence((image,), scale, reference)
     for measure in measures:
-        function = METRICS[measure.metric].function
-        assert function is not None  # Measure.parse refuses metrics that are still to come
         try:
-            values.append(function(*views(image, reference, measure.protocol)))
+            score = measure.open([], torch.device("cpu"))(evidence)
+            assert isinstance(score, list)
+            values.append(score[0])
         except BenchError as error:
             raise BenchError(f"{sr} and {hr}: {error}") from None
     return values
@@ -90,7 +91,7 @@ def _score(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(rows, measures, means), indent=1, allow_nan=False))
         return 0
     table = grid("image", *(escape(measure.id) for measure in measures))
-    decimals = [METRICS[measure.metric].decimals for measure in measures]
+    decimals = [measure.of.decimals for measure in measures]
     for name, values in rows:
         table.add_row(escape(name), *(f"{value:.{places}f}" for value, places in zip(values, decimals, strict=True)))
     table.add_section()
@@ -111,7 +112,7 @@ def _explain(args: argparse.Namespace) -> int:
     for variant in variants:
         measures = [Measure.parse(f"{metric}@{variant}") for metric in ("psnr", "ssim")]
         values = score_pair(args.sr, args.hr, measures, args.scale)
-        table.add_row(variant, f"{values[0]:.4f}", f"{values[1]:.5f}", measures[0].protocol.describe())
+        table.add_row(variant, f"{values[0]:.4f}", f"{values[1]:.5f}", measures[0].variant.describe())
     console().print(table)
     return 0
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
-from bench.cli.options import add_out, add_table, suite_of
-from bench.records.tables import build_table
-from bench.report import FORMATS
-from bench.report.text import render_text
+from bench.cli.options import add_out, add_suite, add_table, suite_of
+from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
 _EXAMPLES = """\
@@ -29,14 +25,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         _EXAMPLES,
         description="Print a table as the records have it. Nothing is measured.",
     )
-    add_table(parser, required=True)
-    parser.add_argument("--format", choices=["text", *FORMATS], default="text", help="(default: text)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    add_table(what)
+    add_suite(what)
+    formats = ["text", "json", "md", "html", "tex"]
+    parser.add_argument("--format", choices=formats, default="text", help="(default: text)")
     add_out(parser)
     parser.set_defaults(run=_show)
 
 
 def _show(args: argparse.Namespace) -> int:
-    table = build_table(suite_of(args.table, args.out), args.out)
+    from rich.console import Console
+
+    from bench.records.tables import build_table
+    from bench.report import FORMATS
+    from bench.report.text import render_text
+
+    if not args.out.is_dir():
+        raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
+    table = build_table(suite_of(args.table, args.suite, args.out), args.out)
     if args.format == "text":
         console = Console()
         print(render_text(table, color=console.is_terminal), end="")

@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli.options import add_out
 from bench.errors import BenchError
-from bench.records.store import load_journals
-from bench.tracking.tables import Tracker
 from hcflow.cli.entry import subparser
 
 
@@ -25,6 +23,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _track(args: argparse.Namespace) -> int:
+    from bench.records.journal import load_journals
+    from bench.tracking.tables import Tracker
+
     journals = load_journals(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")

@@ -7,80 +7,142 @@ import json
 import sys
 from pathlib import Path
 
-from rich.markup import escape
-
-from bench.cli.progress import DownloadBar
-from bench.cli.terminal import console, grid
 from bench.errors import BenchError
-from bench.weights import entries as weights
 from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\
-Weights live in $HCFLOW_WEIGHTS (else in the user cache). A file is used only if its SHA-256 is the known one; where
-none is published, the first one that was downloaded or imported is recorded and compared ever after.
+Weights live in $HCFLOW_WEIGHTS (else in the user cache). A file is used only if its SHA-256 is the known one. Where
+none is published, the file is loaded (no code from it is run) and its network compared with what is expected; the
+digest of the first file that was right is recorded and compared ever after.
 """
+_EXAMPLES = """\
+examples:
+  python -m bench weights list
+  python -m bench weights show HCFlow_rescaling_x4
+  python -m bench weights fetch HCFlow_rescaling_x4
+  python -m bench weights import RRDB_PSNR_x4 ~/Downloads/RRDB_PSNR_x4.pth
+"""
+_STYLES = {"present": "green", "shipped": "green", "missing": "red"}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `weights list | import | fetch`."""
-    parser = subparser(
-        commands,
-        "weights",
-        "list, import and fetch weights",
-        description=_DESCRIPTION,
-    )
+    """Add `weights list | show | import | fetch`."""
+    parser = subparser(commands, "weights", "list, show, import and fetch weights", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what is present and what is missing")
-    listing.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    listing = actions.add_parser("list", help="what is present and what is missing, one file a line")
+    _add_format(listing)
     listing.set_defaults(run=_list)
+    showing = actions.add_parser("show", help="all that is known of some of them")
+    showing.add_argument("names", nargs="+", metavar="NAME")
+    _add_format(showing)
+    showing.set_defaults(run=_show)
     importing = actions.add_parser("import", help="take a file that you have")
     importing.add_argument("name", metavar="NAME")
     importing.add_argument("file", type=Path, metavar="FILE")
+    _add_replace(importing)
     importing.set_defaults(run=_import)
     fetching = actions.add_parser("fetch", help="download")
     fetching.add_argument("names", nargs="+", metavar="NAME")
     fetching.add_argument("--offline", action="store_true", help="refuse to use the network (also HCFLOW_OFFLINE=1)")
+    _add_replace(fetching)
     fetching.set_defaults(run=_fetch)
 
 
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+
+
+def _add_replace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--replace", action="store_true", help="replace another file that is there, and the digest recorded of it"
+    )
+
+
 def _list(args: argparse.Namespace) -> int:
-    rows = []
-    for name, entry in weights.weight_entries().items():
-        state = "missing"
-        if entry.path.is_file():
-            try:
-                weights.resolve(name)
-                state = "shipped" if entry.shipped else "present"
-            except BenchError:
-                state = "wrong file"
-        get = "" if state in ("present", "shipped") else weights.how_to_get(entry)
-        rows.append({"id": name, "state": state, "used_by": entry.used_by, "licence": entry.licence, "get": get})
+    from rich.markup import escape
+
+    from bench.cli.terminal import console, grid
+    from bench.weights import entries as weights
+
+    rows = [_describe(name) for name in weights.weight_entries()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    table = grid("weights", "state", "used by", "to get them", title=f"in {weights.weights_root()}")
+    table = grid("weights", "state", "needed by", title=f"in {weights.weights_root()}", one_line=True)
     for row in rows:
-        style = {"present": "green", "shipped": "green", "missing": "red"}.get(row["state"], "yellow")
-        table.add_row(escape(row["id"]), f"[{style}]{row['state']}[/]", escape(row["used_by"]), escape(row["get"]))
-    console().print(table)
+        state = str(row["state"])
+        table.add_row(
+            escape(str(row["id"])), f"[{_STYLES.get(state, 'yellow')}]{state}[/]", escape(str(row["used_by"]))
+        )
+    out = console()
+    out.print(table)
+    out.print("How to get them: python -m bench weights show NAME")
     return 0
 
 
+def _show(args: argparse.Namespace) -> int:
+    from bench.weights import entries as weights
+
+    for name in args.names:
+        weights.weight_entry(name)  # a misspelt one is an error before anything is printed
+    rows = [_describe(name) for name in args.names]
+    if args.format == "json":
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(row["id"])
+        for key, value in row.items():
+            if value and key != "id":
+                print(f"  {key.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def _describe(name: str) -> dict[str, object]:
+    from bench.weights import entries as weights
+
+    entry = weights.weight_entry(name)
+    state, problem = weights.state(entry), ""
+    if state == "wrong file":
+        try:
+            weights.resolve(name)
+        except BenchError as error:
+            problem = str(error)
+    at_hand = state in ("present", "shipped")
+    return {
+        "id": name,
+        "state": state,
+        "problem": problem,
+        "used_by": entry.used_by,
+        "file": str(entry.path),
+        "holds": entry.expectation if entry.kind else "",
+        "licence": entry.licence,
+        "get": "" if at_hand else weights.how_to_get(entry),
+        "urls": list(entry.urls),
+        "sha256": [*entry.sha256, *(f"{start}..." for start in entry.sha256_prefix)],
+        "note": entry.note,
+    }
+
+
 def _import(args: argparse.Namespace) -> int:
-    print(f"{args.name}: stored in {weights.import_file(args.name, args.file)}")
+    from bench.weights.acquire import import_file
+
+    print(f"{args.name}: stored in {import_file(args.name, args.file, args.replace)}")
     return 0
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    entries = [weights.weight_entry(name) for name in args.names]
+    from bench.cli.progress import DownloadBar
+    from bench.weights.acquire import fetch
+    from bench.weights.entries import weight_entry
+
+    entries = [weight_entry(name) for name in args.names]
     failed = 0
     for entry in entries:
         try:
-            print(f"{entry.id}: licence: {entry.licence}")
+            print(f"{entry.id}: licence: {entry.licence}", flush=True)
             with DownloadBar() as bar:
-                path = weights.fetch(entry.id, bar, args.offline)
-            known = entry.sha256 or entry.sha256_prefix
-            note = "" if known else " (no digest is published for it: this one is recorded and compared from now on)"
+                path = fetch(entry.id, bar, args.offline, args.replace)
+            note = "" if entry.sha256 else " (no digest is published for it: recorded, and compared from now on)"
             print(f"{entry.id}: stored in {path}{note}")
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.datasets.importing import Imported, import_files, record_digests, store_image
 from bench.datasets.local import data_root, pixel_digest, recognise, right_ids
 from bench.datasets.manifest import ImageEntry, Manifest, Source
 from bench.downloads.archive import extract
+from bench.downloads.digests import DigestRecord
 from bench.downloads.fetch import Remote, Unreachable, Watcher, download, refuse_offline
 from bench.errors import BenchError, StorageError
-from bench.files import make_folder, write_atomically
+from bench.files import make_folder
 from hcflow.images.io import ImageError, read_opaque
 
 _DOWNLOADS = ".downloads"  # in the root: parts of files that a later call goes on with
 _LARGEST_IMAGE = 100_000_000  # bytes; far above any image of these sets, far below a bomb
+_LARGEST_ARCHIVE = 1 << 36  # bytes; far above any set
 
 
 def fetch(manifest: Manifest, watcher: Watcher | None = None, offline: bool = False) -> Imported:
@@ -98,10 +101,11 @@ def _from_archive(manifest: Manifest, source: Source, wanted: list[ImageEntry], 
     Where no digest of it is published, it is recorded once everything was in it, and what comes is compared ever after.
     """
     folder, url = _downloads(manifest), source.urls[0]
-    archive = folder / PurePosixPath(url).name
-    known = recorded_downloads().get(url)
+    archive = folder / (re.sub(r"[^\w.-]|^\.+", "_", urlsplit(url).path.rpartition("/")[2]) or "archive")
+    known = recorded_downloads().read().get(url)
     digests = tuple(digest for digest in (source.sha256 or known,) if digest)
-    remote = Remote(source.urls, digests, source.size, recorded=None if source.sha256 or not known else _record())
+    recorded = None if source.sha256 or not known else recorded_downloads().path
+    remote = Remote(source.urls, digests, source.size, _LARGEST_ARCHIVE, recorded)
     try:
         digest = download(remote, archive, watcher)
     except StorageError:
@@ -123,28 +127,13 @@ def _from_archive(manifest: Manifest, source: Source, wanted: list[ImageEntry], 
     if problems:
         archive.unlink()  # the next call asks again
     elif digest not in digests:
-        record_download(url, digest)
+        recorded_downloads().remember({url: digest})
     return taken.stored, problems
 
 
-def recorded_downloads() -> dict[str, str]:
-    """URL -> SHA-256 of files whose digest nobody publishes, as recorded at their first download."""
-    path = _record()
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-    except ValueError:
-        raise BenchError(f"{path}: expected URLs and digests, got something else; delete it") from None
-
-
-def record_download(url: str, digest: str) -> None:
-    """Remember the digest of a first download that was right, so that the next one is compared with it."""
-    known = recorded_downloads()
-    if known.get(url) != digest:
-        write_atomically(_record(), json.dumps(known | {url: digest}, indent=1, sort_keys=True).encode())
-
-
-def _record() -> Path:
-    return data_root() / _DOWNLOADS / "digests.json"
+def recorded_downloads() -> DigestRecord:
+    """SHA-256 by URL of files whose digest nobody publishes, as recorded at their first download that was right."""
+    return DigestRecord(data_root() / _DOWNLOADS / "digests.json", "URLs")
 
 
 def _downloads(manifest: Manifest) -> Path:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.datasets.local import (
-    digests_path,
+    digest_record,
     hr_folder,
     image_path,
     pixel_digest,
     recognise,
-    recorded_digests,
     right_ids,
 )
 from bench.datasets.manifest import ImageEntry, Manifest
 from bench.errors import BenchError, StorageError
-from bench.files import make_folder, write_atomically
+from bench.files import make_folder
 from hcflow.images.io import SUFFIXES, ImageError, Pixels, read_opaque, write_png
 
 # baby, baby_HR, img_001_SRF_4_HR; not baby_LR, babyx4, nor img_001_SRF_2_HR, which is Urban100 at half its size
@@ -183,9 +181,4 @@ def store_image(manifest: Manifest, entry: ImageEntry, image: Pixels) -> None:
 
 def record_digests(manifest: Manifest, digests: dict[str, str]) -> None:
     """Remember the pixels of images of which no digests are published; before they are stored: none may lack one."""
-    path = digests_path(manifest)
-    make_folder(path.parent)
-    try:
-        write_atomically(path, json.dumps({**recorded_digests(manifest), **digests}, indent=1, sort_keys=True).encode())
-    except OSError as error:
-        raise StorageError(f"{path}: expected a place to write to, got {error.strerror}; set HCFLOW_DATA") from None
+    digest_record(manifest).remember(digests)

@@ -8,16 +8,15 @@ A root may be read-only: only import and fetch write there.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from bench.datasets.manifest import ImageEntry, Manifest
+from bench.downloads.digests import DigestRecord
 from bench.errors import BenchError
 from hcflow.files import user_cache
 from hcflow.images.io import SUFFIXES, ImageError, Pixels, read_opaque, to_rgb
@@ -150,22 +149,9 @@ def right_ids(manifest: Manifest) -> set[str]:
 
 def recorded_digests(manifest: Manifest) -> Mapping[str, str]:
     """Image id -> digest, as recorded when the images of a set without known digests were imported here."""
-    path = digests_path(manifest)
-    if not path.is_file():
-        return {}
-    status = path.stat()
-    return _read_digests(path, status.st_size, status.st_mtime_ns)
+    return digest_record(manifest).read()
 
 
-@lru_cache(maxsize=8)
-def _read_digests(path: Path, size: int, modified: int) -> Mapping[str, str]:
-    """One reading for the thousands of images of a set; size and time of change are there to notice that it changed."""
-    try:
-        return {str(key): str(value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (ValueError, AttributeError):
-        raise BenchError(f"{path}: expected image ids and digests, got something else; import the set again") from None
-
-
-def digests_path(manifest: Manifest) -> Path:
-    """File of `recorded_digests`."""
-    return data_root() / manifest.name / "digests.json"
+def digest_record(manifest: Manifest) -> DigestRecord:
+    """Where `recorded_digests` are."""
+    return DigestRecord(data_root() / manifest.name / "digests.json", "image ids", "import the set again")

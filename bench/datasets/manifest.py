@@ -11,11 +11,13 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PureWindowsPath
-from typing import Literal, get_args
+from pathlib import Path
+from string import Formatter
+from typing import Literal
 
 from bench.errors import BenchError
-from bench.typed import from_table, unknown
+from bench.registry import unknown
+from bench.structured import build
 
 _Kind = Literal["files", "archive", "package", "manual"]
 
@@ -111,44 +113,108 @@ class Manifest:
         return hashlib.sha256(json.dumps([self.name, content]).encode()).hexdigest()
 
 
+_search: list[Path] = []
+
+
+def search_also(folder: Path) -> None:
+    """Look for manifests of your own in a folder and its `datasets/`, too; the project's own come first."""
+    for place in (folder / "datasets", folder):
+        if place.is_dir() and place not in _search:
+            _search.append(place)
+    load_manifest.cache_clear()
+
+
 def manifest_names() -> list[str]:
-    """The data sets there are."""
+    """The data sets of the project."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 @lru_cache(maxsize=32)
 def load_manifest(name: str) -> Manifest:
     """Read `datasets/NAME.toml`; unknown names and keys are errors that list the choices."""
-    if name not in manifest_names():
-        raise unknown("data set", name, manifest_names())
+    path = _find(name)
     where = f"datasets/{name}.toml"
     try:
-        raw = tomllib.loads((_folder() / f"{name}.toml").read_text(encoding="utf-8"))
-    except ValueError as error:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise BenchError(f"{where}: expected TOML, got a mistake: {error}") from None
-    raw["images"] = [from_table(ImageEntry, entry, f"{where} images") for entry in raw.get("images", [])]
-    raw["sources"] = [from_table(Source, source, f"{where} sources") for source in raw.get("sources", [])]
-    manifest = from_table(Manifest, {"name": name, **raw}, where)
-    if len({entry.id for entry in manifest.images}) != len(manifest.images):
+    return parse_manifest(name, raw, where)
+
+
+def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
+    """A manifest of TOML data; a manifest decides which files are written, so its names may not lead elsewhere.
+
+    Args:
+        name: of the data set and of its folder.
+        raw: what `tomllib` gave.
+        where: how messages call it.
+
+    Raises:
+        BenchError: a missing or unknown key, a wrong value, or a name that is no plain one.
+    """
+    manifest = build(Manifest, {"images": [], "sources": [], **raw, "name": raw.get("name", name)}, where)
+    if manifest.name != name or not is_plain(name):
+        raise BenchError(f"{where}: expected the file's own name as the set's, got {manifest.name!r}; leave it out")
+    if len({entry.id.casefold() for entry in manifest.images}) != len(manifest.images):
         raise BenchError(f"{where}: expected every image once, got one twice")
     for entry in manifest.images:
-        _check(entry, where)
+        _refuse(where, "each image", entry, _image_rules(entry))
     for source in manifest.sources:
-        if source.kind not in get_args(_Kind):
-            raise unknown("kind of source", source.kind, get_args(_Kind), f" in {where}")
+        _refuse(where, "each source", source, _source_rules(source))
     return manifest
 
 
-def _check(entry: ImageEntry, where: str) -> None:
-    """A manifest decides which files are written: its names may not lead elsewhere."""
-    rules = {
-        "a plain file name": PureWindowsPath(entry.file).name == entry.file,  # knows the separators of every system
-        "whole numbers of pixels": all(v is None or (type(v) is int and v > 0) for v in (entry.width, entry.height)),
+def _find(name: str) -> Path:
+    if name in manifest_names():
+        return _folder() / f"{name}.toml"
+    own = {path.stem: path for folder in reversed(_search) for path in folder.glob("*.toml")}
+    if name not in own:
+        raise unknown("data set", name, manifest_names())
+    return own[name]
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can only mean a file or folder right where it is put, on every system."""
+    return bool(re.fullmatch(r"[^\x00-\x1f\x7f/\\:*?\"<>|]{1,200}", name)) and not name.startswith((".", " ", "-"))
+
+
+def _refuse(where: str, kind: str, thing: object, rules: dict[str, bool]) -> None:
+    if broken := [rule for rule, kept in rules.items() if not kept]:
+        raise BenchError(f"{where}: expected {broken[0]} for {kind}, got {thing}")
+
+
+def _image_rules(entry: ImageEntry) -> dict[str, bool]:
+    return {
+        "a plain file name": is_plain(entry.file) and is_plain(entry.id),
+        "whole numbers of pixels": all(v is None or v > 0 for v in (entry.width, entry.height)),
         "1 or 3 channels": entry.channels in (1, 3),
         "64 hexadecimal digits": entry.sha256 is None or bool(re.fullmatch("[0-9a-f]{64}", entry.sha256)),
     }
-    if broken := [rule for rule, kept in rules.items() if not kept]:
-        raise BenchError(f"{where}: expected {broken[0]} for each image, got {entry}")
+
+
+def _source_rules(source: Source) -> dict[str, bool]:
+    templates = (*source.urls, source.member)
+    return {
+        "an address": bool(source.urls) or source.kind not in ("files", "archive"),
+        "http or https addresses": all(url.startswith(("http://", "https://")) for url in source.urls),
+        "no fields but {id} and {alias}": all(_fields(template) <= {"id", "alias"} for template in templates),
+        "the name of a package": source.kind != "package"
+        or all(part.isidentifier() for part in source.package.split(".")),
+        "a folder inside the package": source.kind != "package" or all(map(is_plain, source.member.split("/"))),
+        "a size above 0": source.size is None or source.size > 0,
+        "64 hexadecimal digits": source.sha256 is None or bool(re.fullmatch("[0-9a-f]{64}", source.sha256)),
+    }
+
+
+def _fields(template: str) -> set[str]:
+    """The fields of a template for `str.format`; `{id.x}`, `{id!r}` and `{id:9}` are fields of other names."""
+    try:
+        parsed = [part for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        return {"a brace that stands alone"}
+    return {
+        str(name) + (f"!{conversion}" if conversion else "") + str(spec or "") for _, name, spec, conversion in parsed
+    }
 
 
 def _folder() -> Path:

@@ -1,8 +1,9 @@
-"""Archives from the web: only what is wanted comes out, only as plain files, only where it belongs."""
+"""Archives from the web: only what is wanted comes out, only as plain files, only where it belongs, in bounded memory."""
 
 from __future__ import annotations
 
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -11,17 +12,32 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from bench.downloads.streams import Unpacked
 from bench.errors import BenchError, StorageError
+from bench.files import unwritable
 
 _CHUNK = 1 << 20
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+_SKIPPED = 1 << 28  # bytes that may be unpacked for nothing, besides _RATIO times the archive's own
+_RATIO = 16
+_HEADER = 1 << 20  # bytes of one member's headers: long names, attributes
+_DIRECTORY = 24 << 20  # bytes of a zip file's directory: CelebA's 200,000 images take 20 MB
+_END, _END64 = b"PK\x05\x06", b"PK\x06\x06"
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, RuntimeError, ValueError, OverflowError, LookupError, MemoryError),
+)
+_PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # zipfile unpacks those piece by piece, others at once
 _SYMLINK = 0o120000
+Member = tuple[str, str | None, Callable[[], IO[bytes]]]
 
 
 def extract(
     archive: Path, wanted: Callable[[str], str | None], target: Path, *, max_bytes: int, max_files: int
 ) -> list[Path]:
     """Extract the wanted members of a zip or tar file.
+
+    Memory stays below about 400 MB whatever is in the archive: that much for a zip file whose directory is as large as is
+    accepted, a few MB else.
 
     Args:
         archive: the file.
@@ -39,34 +55,38 @@ def extract(
     names: list[str] = []
     budget = max_bytes
     try:
-        with _members(archive) as members:
+        with _members(archive, max_bytes) as members:
             for name, problem, open_member in members:
                 plain = wanted(name)
                 if plain is None:
                     continue
                 problem = problem or _hostile(name) or ("a name that occurs twice" if plain in names else None)
                 if problem:
-                    raise BenchError(f"{archive.name}: expected {name} to be a plain file of its own, got {problem}")
+                    raise BenchError(f"expected {_shown(name)} to be a plain file of its own, got {problem}")
                 if PurePosixPath(plain).name != plain or "\\" in plain:
-                    raise ValueError(f"expected a plain file name for {name}, got {plain!r}")
+                    raise BenchError(f"expected a plain file name for {_shown(name)}, got {plain!r}")
                 if len(names) == max_files:
-                    raise BenchError(f"{archive.name}: expected at most {max_files} files, got more")
+                    raise BenchError(f"expected at most {max_files} files, got more")
                 with open_member() as stream:
-                    budget -= _write(stream, target / plain, budget, archive)
+                    budget -= _write(stream, target / plain, budget)
                 names.append(plain)
+    except StorageError:
+        raise
+    except BenchError as error:
+        raise BenchError(f"{archive.name}: {error}") from None
     except _DAMAGE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
-        raise BenchError(f"{archive.name}: expected a whole zip or tar file, got a damaged one ({reason})") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")[:200]
+        raise BenchError(
+            f"{archive.name}: expected a whole zip or tar file, got a damaged one ({_shown(reason)})"
+        ) from None
     return [target / name for name in names]
 
 
-Member = tuple[str, str | None, Callable[[], IO[bytes]]]
-
-
 @contextmanager
-def _members(archive: Path) -> Iterator[Iterator[Member]]:
+def _members(archive: Path, max_bytes: int) -> Iterator[Iterator[Member]]:
     """(name, why it is no plain file or None, opener) of every member but folders."""
     if zipfile.is_zipfile(archive):
+        _refuse_large_directory(archive)
         with zipfile.ZipFile(archive) as bundle:
             yield (
                 (info.filename, _zip_problem(info), _opener(bundle, info))
@@ -74,12 +94,78 @@ def _members(archive: Path) -> Iterator[Iterator[Member]]:
                 if not info.is_dir()
             )
     else:
-        with tarfile.open(archive) as tar:
-            yield ((info.name, _tar_problem(info), _tar_opener(tar, info)) for info in tar if not info.isdir())
+        with archive.open("rb") as stream:
+            yield _tar_members(Unpacked(stream, max_bytes + _SKIPPED + _RATIO * archive.stat().st_size))
+
+
+def _refuse_large_directory(archive: Path) -> None:
+    """A zip file's directory is read at once, and each of its entries takes several times its size."""
+    with archive.open("rb") as stream:
+        stream.seek(max(0, archive.stat().st_size - (1 << 16) - 1024))
+        tail = stream.read()
+    end = tail.rfind(_END)
+    size = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if (end64 := tail.rfind(_END64)) >= 0:
+        size = max(size if size != 0xFFFFFFFF else 0, int.from_bytes(tail[end64 + 40 : end64 + 48], "little"))
+    if size > _DIRECTORY:
+        raise BenchError(
+            f"expected a directory of at most {_DIRECTORY >> 20} MB, got {size:,} bytes; unpack it by hand"
+        )
 
 
 def _opener(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
     return lambda: bundle.open(info)
+
+
+class _Headers:
+    """The file object that `tarfile` parses: what it reads at once, and of one member, is bounded."""
+
+    def __init__(self, unpacked: Unpacked) -> None:
+        self._unpacked = unpacked
+        self._left = _HEADER
+        self.last = b""
+        self.in_data = False
+
+    def next_member(self) -> None:
+        """The headers of another member begin."""
+        self._left = _HEADER
+        self.in_data = False
+
+    def read(self, size: int) -> bytes:
+        if not self.in_data:
+            self._left -= size
+            if self._left < 0 or size < 0:
+                raise BenchError(f"expected headers of at most {_HEADER >> 20} MB for each member, got more")
+        data = self._unpacked.read(size)
+        if not self.in_data and size > 1:  # tarfile reads one byte to see whether there is more
+            self.last = data
+        return data
+
+    def tell(self) -> int:
+        return self._unpacked.tell()
+
+    def seek(self, position: int) -> int:
+        if position < self._unpacked.tell():
+            raise BenchError("expected members one after another, got one that lies before another; unpack it by hand")
+        self._unpacked.skip_to(position)
+        return self._unpacked.tell()
+
+
+def _tar_members(unpacked: Unpacked) -> Iterator[Member]:
+    """The members of a tar file, read once from start to end; each is to be read before the next one is asked for."""
+    headers = _Headers(unpacked)
+    with tarfile.TarFile(fileobj=headers, mode="r", encoding="utf-8", errors="surrogateescape") as tar:  # type: ignore[arg-type]
+        while (info := tar.next()) is not None:
+            tar.members.clear()  # it would keep every one
+            if len(tar.pax_headers) > 1000:
+                raise BenchError("expected a tar file with few attributes, got one with more than 1000")
+            if not info.isdir():
+                headers.in_data = True
+                yield info.name, _tar_problem(info), _tar_opener(tar, info)
+            headers.next_member()
+    if headers.last.strip(b"\0") or len(headers.last) != tarfile.BLOCKSIZE:  # tarfile takes any of these for the end
+        raise BenchError("expected a whole zip or tar file, got a damaged one (it ends early, or a header is spoilt)")
+    unpacked.finish()
 
 
 def _tar_opener(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
@@ -96,23 +182,33 @@ def _zip_problem(info: zipfile.ZipInfo) -> str | None:
         return "an encrypted one"
     if (info.external_attr >> 16) & 0o170000 == _SYMLINK:
         return "a link"
+    if info.compress_type not in _PACKINGS:
+        name = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}.get(info.compress_type, "an unknown method")
+        return f"one packed by {name}; unpack it by hand and import the folder"
     return None
 
 
 def _tar_problem(info: tarfile.TarInfo) -> str | None:
     if info.issym() or info.islnk():
         return "a link"
+    if info.issparse():
+        return "a file with holes"
     return None if info.isreg() else "a device or pipe"
 
 
 def _hostile(name: str) -> str | None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if name.startswith(("/", "\\")) or ":" in name or ".." in parts:
+    if name.startswith(("/", "\\")) or ":" in name or "\0" in name or ".." in parts:
         return "a path that leads elsewhere"
     return None
 
 
-def _write(stream: IO[bytes], path: Path, budget: int, archive: Path) -> int:
+def _shown(name: str) -> str:
+    """A name from an archive, fit for a line of a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:200]
+
+
+def _write(stream: IO[bytes], path: Path, budget: int) -> int:
     """Write one file, atomically, and return its size."""
     temporary = path.with_name(f".{path.name}.part")
     size = 0
@@ -123,9 +219,7 @@ def _write(stream: IO[bytes], path: Path, budget: int, archive: Path) -> int:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 if size > budget:
-                    raise BenchError(
-                        f"{archive.name}: expected less to come out of it, got more than is safe; not unpacked"
-                    )
+                    raise BenchError("expected less to come out of it, got more than is safe; not unpacked")
                 with _writing(path):
                     output.write(chunk)
                     output.flush()
@@ -142,4 +236,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path}: expected a place to write to, got {error.strerror or error}") from None
+        raise StorageError(unwritable(path, error)) from None

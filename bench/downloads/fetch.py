@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import json
 import os
-import socket
-import ssl
+import shutil
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
-from urllib.parse import urlsplit
-from urllib.request import Request
+from typing import Protocol
 
+from bench.downloads import http
+from bench.downloads.http import AlreadyWhole, CannotResume, Response, Transient, Unreachable
+from bench.downloads.locks import one_at_a_time
 from bench.errors import BenchError, StorageError
+from bench.files import unwritable
+from hcflow.files import digest_of
 
-_CHUNK = 1 << 20
-_TIMEOUT = 30.0  # seconds without a byte
+__all__ = ["Remote", "Unreachable", "Watcher", "download", "refuse_offline"]
+
 _BACKOFF = (1.0, 4.0, 16.0)  # seconds before each retry of a mirror
-_TRANSIENT = (408, 429, 500, 502, 503, 504)
+_RESERVE = 1 << 20  # bytes that stay free on the disk
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,8 @@ class Watcher(Protocol):
     def advance(self, n: int) -> None:
         """That many bytes more."""
 
-
-class Unreachable(BenchError):
-    """No server answered: what is asked for next will hardly come either."""
-
-
-class _Transient(Exception):
-    """Worth another try."""
+    def wait(self, reason: str) -> None:
+        """Nothing comes for a while."""
 
 
 def refuse_offline(offline: bool, what: str) -> None:
@@ -86,11 +81,27 @@ def refuse_offline(offline: bool, what: str) -> None:
         raise BenchError(f"offline: expected leave to {what}, got --offline or HCFLOW_OFFLINE; run it without")
 
 
-def download(remote: Remote, target: Path, watcher: Watcher | None = None, offline: bool = False) -> str:
+def download(
+    remote: Remote,
+    target: Path,
+    watcher: Watcher | None = None,
+    offline: bool = False,
+    check: Callable[[Path], object] | None = None,
+    fresh: bool = False,
+) -> str:
     """Download a file; a part that an earlier call left behind is gone on with.
 
     The bytes go to `<target>.part`, which takes the target's name only once size and digest are right. A target that is
-    there and right is not downloaded again; one that is there and wrong is replaced.
+    there and right is not downloaded again; one that is there and wrong is replaced. Of several processes that want one
+    target, one downloads it and the others wait and find it.
+
+    Args:
+        remote: what is expected.
+        target: where it goes; its folder exists.
+        watcher: told of the progress.
+        offline: refuse to use the network.
+        check: looks at the part before it takes the target's name, and raises BenchError where it is wrong.
+        fresh: download it even if it is there and nothing is known to be wrong with it.
 
     Returns:
         Its SHA-256, for whoever wants to remember it where none is published.
@@ -99,132 +110,134 @@ def download(remote: Remote, target: Path, watcher: Watcher | None = None, offli
         Unreachable: no mirror answered.
         BenchError: offline, nowhere to write, or no mirror gave the file that was expected.
     """
-    if target.is_file() and remote.problem(target, digest := _digest(target)) is None:
+    if not fresh and (digest := _present(remote, target)) is not None:
         return digest
     refuse_offline(offline, f"download {target.name}")
+
+    def waiting() -> None:
+        if watcher:
+            watcher.wait(f"another process is downloading {target.name}: waiting for it")
+
+    with one_at_a_time(target, waiting):
+        if not fresh and (digest := _present(remote, target)) is not None:  # the process waited for made it
+            return digest
+        return _from_mirrors(remote, target, watcher, check)
+
+
+def _present(remote: Remote, target: Path) -> str | None:
+    """The digest of a target that is there and right."""
+    if not target.is_file():
+        return None
+    with _storing(target):
+        digest = digest_of(target)
+    return digest if remote.problem(target, digest) is None else None
+
+
+def _from_mirrors(remote: Remote, target: Path, watcher: Watcher | None, check: Callable[[Path], object] | None) -> str:
     problems: list[BenchError] = []
     for url in remote.urls:
         try:
-            _download_from(url, remote, target, watcher)
-            part = _part(target)
-            digest = _digest(part)
-            if problem := remote.problem(part, digest):
-                _forget(target)
-                raise BenchError(problem)
-            part.replace(target)
-            _forget(target)
-            return digest
+            with _storing(target):
+                _download_from(url, remote, target, watcher)
+                return _accept(remote, target, check)
+        except StorageError:
+            raise
         except BenchError as error:
             problems.append(type(error)(f"{url}: {error}"))
-        except OSError as error:
-            raise StorageError(f"{target}: expected a place to write to, got {error.strerror or error}") from None
     nobody = all(isinstance(problem, Unreachable) for problem in problems)
     raise (Unreachable if nobody else BenchError)("; ".join(map(str, problems)))
 
 
+def _accept(remote: Remote, target: Path, check: Callable[[Path], object] | None) -> str:
+    """Give a part that is right the target's name; forget one that is wrong."""
+    part = _part(target)
+    digest = digest_of(part)
+    try:
+        if problem := remote.problem(part, digest):
+            raise BenchError(problem)
+        if check:
+            check(part)
+    except BenchError:
+        _forget(target)
+        raise
+    part.replace(target)
+    _forget(target)
+    return digest
+
+
 def _download_from(url: str, remote: Remote, target: Path, watcher: Watcher | None) -> None:
     """One mirror, several tries; each goes on where the one before stopped."""
-    for pause in (*_BACKOFF, None):
+    for backoff in (*_BACKOFF, None):
         try:
             _attempt(url, remote, target, watcher)
             return
-        except _Transient as error:
-            if pause is None:
+        except Transient as error:
+            if backoff is None:
                 raise Unreachable(f"{error}; tried {len(_BACKOFF) + 1} times, run it again to go on") from None
+            pause = max(backoff, error.pause)
+            if watcher and pause > 2:
+                watcher.wait(f"{error}: trying again in {pause:.0f} seconds")
             time.sleep(pause)
 
 
 def _attempt(url: str, remote: Remote, target: Path, watcher: Watcher | None) -> None:
     done, tag = _resumable(url, target)
-    headers = {"User-Agent": "hcflow-bench", "Accept-Encoding": "identity"}
-    if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": tag}
     try:
-        with _open(url, headers) as response:
-            _receive(url, response, done, remote, target, watcher)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416:  # nothing follows the part: it is whole, or not a part of what is there now
-            if error.headers.get("Content-Range", "") == f"bytes */{done}":
-                return
-            _forget(target)
-            raise _Transient("the server refused to go on with the part") from None
-        if error.code in _TRANSIENT:
-            raise _Transient(f"HTTP {error.code}") from None
-        raise BenchError(f"expected the file, got HTTP {error.code} {error.reason}") from None
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, socket.gaierror):
-            raise Unreachable(f"expected an answer, got {error.reason.strerror}; is this machine online?") from None
-        if isinstance(error.reason, ssl.SSLCertVerificationError):
-            raise Unreachable(f"expected a certificate to trust, got {error.reason.verify_message}") from None
-        raise _Transient(str(error.reason)) from None
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
-        raise _Transient(f"the connection broke ({type(error).__name__})") from None
-
-
-def _receive(
-    url: str, response: http.client.HTTPResponse, done: int, remote: Remote, target: Path, watcher: Watcher | None
-) -> None:
-    """Write the body to the part, after its `done` bytes if that is what the server sends, else from the start."""
-    if response.headers.get_content_type() == "text/html":  # none of our files is one; proxies answer 200 with theirs
-        raise BenchError("expected a file, got a web page: a login or an error; look at it in a browser")
-    if response.status != 206:
-        done = 0
-    elif not response.headers.get("Content-Range", f"bytes {done}-").startswith(f"bytes {done}-"):
+        with http.get(url, done, tag) as response:
+            _receive(url, response, remote, target, watcher)
+    except AlreadyWhole:
+        return
+    except CannotResume as error:
         _forget(target)
-        raise _Transient("the server went on somewhere else")
-    rest = response.headers.get("Content-Length", "")
-    total = done + int(rest) if rest.isdecimal() else remote.size
+        raise Transient(str(error)) from None
+
+
+def _receive(url: str, response: Response, remote: Remote, target: Path, watcher: Watcher | None) -> None:
+    """Write the body to the part, after its first bytes if that is what the server sends, else from the start."""
+    done = response.first
+    total = remote.size if response.length is None else done + response.length
     if total is not None and (problem := remote.too_much(total)):
         raise BenchError(problem)
     if remote.size is not None and total != remote.size:
         raise BenchError(f"expected {remote.size} bytes, got {total}")
-    tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-    _note(target).write_text(json.dumps({"url": url, "tag": tag}), encoding="utf-8")
+    free = shutil.disk_usage(target.parent).free
+    if total is not None and total - done > free - _RESERVE:
+        raise StorageError(f"{target.parent}: expected room for {total - done} bytes, got {free}; make room")
+    _note(target).write_text(json.dumps({"url": url, "tag": response.tag}), encoding="utf-8")
     if watcher:
         watcher.start(target.name, total, done)
     with _part(target).open("ab" if done else "wb") as stream:
-        while chunk := response.read(_CHUNK):  # whatever ends this, what came before stays
+        for chunk in response.chunks():  # whatever ends this, what came before stays
             done += len(chunk)
             if problem := remote.too_much(done):
                 raise BenchError(problem)
             stream.write(chunk)
+            stream.flush()
             if watcher:
                 watcher.advance(len(chunk))
+    if done == 0:
+        raise Transient("expected a file, got nothing")
     if total is not None and done < total:
-        raise _Transient(f"the connection ended after {done} of {total} bytes")
+        raise Transient(f"the connection ended after {done} of {total} bytes")
 
 
-class _HttpOnly(urllib.request.HTTPRedirectHandler):
-    """A redirect may not lead from the web to a local file."""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
-    ) -> Request | None:
-        """Follow, but only to http and https."""
-        _refuse_scheme(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    _refuse_scheme(url)
-    opener = urllib.request.build_opener(_HttpOnly)
-    response: http.client.HTTPResponse = opener.open(Request(url, headers=headers), timeout=_TIMEOUT)
-    return response
-
-
-def _refuse_scheme(url: str) -> None:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise BenchError(f"expected an http or https address, got {url}")
+@contextmanager
+def _storing(target: Path) -> Iterator[None]:
+    """A full disk is not a broken connection."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(unwritable(target, error)) from None
 
 
 def _resumable(url: str, target: Path) -> tuple[int, str]:
     """How many bytes of this very file there are, and the tag that says so; 0 where a server gave no tag."""
     try:
         note = json.loads(_note(target).read_text(encoding="utf-8"))
-        if note["url"] == url and note["tag"] and not str(note["tag"]).startswith("W/"):
-            return _part(target).stat().st_size, str(note["tag"])
-    except (OSError, ValueError, KeyError, TypeError):
+        tag = str(note["tag"])
+        if note["url"] == url and tag and not tag.startswith("W/") and tag.isascii() and tag.isprintable():
+            return _part(target).stat().st_size, tag
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return 0, ""
 
@@ -240,8 +253,3 @@ def _note(target: Path) -> Path:
 def _forget(target: Path) -> None:
     _part(target).unlink(missing_ok=True)
     _note(target).unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from skimage.metrics import structural_similarity
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bench.errors import BenchError
-from bench.metrics.views import View
+from bench.metrics.metric import Evidence, Metric, NotApplicable, Score, Scorer, Variant
+from bench.metrics.views import Protocol, View, fits, is_eight_bit
 
-_WINDOW = 11
+if TYPE_CHECKING:
+    import torch
+
+WINDOW = 11
+_SIGMA = 1.5
+_RADIUS = WINDOW // 2
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_ROWS = 64
 
 
 def ssim(sr: View, hr: View) -> float:
     """SSIM (Wang et al. 2004): Gaussian 11x11 window, sigma 1.5, K = 0.01 and 0.03, L = 255, valid region only.
 
-    Population covariance; RGB is the mean of the three channels.
+    Population covariance; RGB is the mean of the three channels. Computed with OpenCV's separable filters, on as many
+    threads as OpenCV is set to; equal to scikit-image's `structural_similarity` to 1e-12.
 
     Args:
         sr: (H, W) or (H, W, 3), float64 on the 0..255 scale.
@@ -25,18 +39,84 @@ def ssim(sr: View, hr: View) -> float:
     """
     if sr.shape != hr.shape:
         raise ValueError(f"expected two views of one shape, got {sr.shape} and {hr.shape}")
-    if min(sr.shape[:2]) < _WINDOW:
+    if min(sr.shape[:2]) < WINDOW:
         raise BenchError(
-            f"expected at least {_WINDOW}x{_WINDOW} pixels after the crop (SSIM's window), "
+            f"expected at least {WINDOW}x{WINDOW} pixels after the crop (SSIM's window), "
             f"got {sr.shape[1]}x{sr.shape[0]}; leave the image out or use a larger one"
         )
-    value = structural_similarity(
-        sr,
-        hr,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255.0,
-        channel_axis=2 if sr.ndim == 3 else None,
-    )
-    return float(value)
+    planes = [(sr, hr)] if sr.ndim == 2 else [(sr[..., channel], hr[..., channel]) for channel in range(sr.shape[2])]
+    return sum(_plane(*plane) for plane in planes) / len(planes)
+
+
+def _plane(sr: View, hr: View) -> float:
+    """SSIM of one channel: one plane at a time, in strips, is three times as fast as all channels side by side."""
+    total, count = 0.0, 0
+    for row in range(0, len(sr) - WINDOW + 1, _ROWS):
+        rows = slice(row, row + _ROWS + WINDOW - 1)
+        part = _map(np.ascontiguousarray(sr[rows]), np.ascontiguousarray(hr[rows]))
+        total, count = total + float(part.sum()), count + part.size
+    return total / count
+
+
+def _map(x: View, y: View) -> View:
+    """SSIM at every place where the window lies inside.
+
+    (2 mx my + C1)(2 cov + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)): only the sum of the two variances is needed.
+    """
+    mean_x, mean_y = _blur(x), _blur(y)
+    product = mean_x * mean_y
+    squares = np.add(np.square(mean_x, out=mean_x), np.square(mean_y, out=mean_y), out=mean_x)
+    covariance = _blur(x * y)
+    covariance -= product
+    energy = x * x
+    energy += y * y
+    variances = _blur(energy)
+    variances -= squares
+    for values, constant in ((product, _C1), (covariance, _C2)):
+        values *= 2.0
+        values += constant
+    squares += _C1
+    variances += _C2
+    product *= covariance
+    squares *= variances
+    return np.divide(product, squares, out=product)
+
+
+def _blur(image: View) -> View:
+    """The Gaussian mean around each pixel, where the window lies inside."""
+    import cv2
+
+    taps = _taps()
+    blurred: View = cv2.sepFilter2D(image, cv2.CV_64F, taps, taps, borderType=cv2.BORDER_REPLICATE)
+    return blurred[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
+
+
+@lru_cache(maxsize=1)
+def _taps() -> View:
+    taps = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    return np.asarray(taps / taps.sum(), np.float64)
+
+
+def _open(variant: Variant, files: Sequence[Path], device: torch.device) -> Scorer:
+    assert isinstance(variant, Protocol)
+
+    def score(evidence: Evidence) -> Score:
+        if not fits(evidence.reference, variant, WINDOW):
+            return NotApplicable(f"SSIM needs {WINDOW}x{WINDOW} pixels after the crop")
+        return [ssim(sr, hr) for sr, hr in evidence.views(variant)]
+
+    return score
+
+
+METRIC = Metric(
+    name="ssim",
+    title="SSIM",
+    direction="higher",
+    decimals=4,
+    parse=Protocol.parse,
+    known=("y,crop4,u8", "rgb,crop4,u8"),
+    open=_open,
+    eight_bit=is_eight_bit,
+    module=__name__,
+    packages=("numpy", "opencv-python-headless"),
+)

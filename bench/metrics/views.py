@@ -1,4 +1,4 @@
-"""Protocols: the only place that rounds, crops or takes luma.
+"""The variants that PSNR and SSIM share (`y,crop4,u8`): the only place that rounds, crops or takes luma.
 
 A metric without its protocol is not a number, so every value carries an id such as `psnr@y,crop4,u8`: the metric, then
 how the two images were made comparable. The part behind the `@` is a `Protocol`.
@@ -7,7 +7,7 @@ how the two images were made comparable. The part behind the `@` is a `Protocol`
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,24 @@ _MEANING = {
     "range=studio": "the SR luma is clipped to 16..235",
     "pad=replicate": "the LR is made with the edge-replicating imresize of older MATLAB",
 }
+
+
+class Input(NamedTuple):
+    """How an LR image is made of HR, and on what the method works; it is part of what identifies a restoration.
+
+    Attributes:
+        work: "rgb": 8-bit RGB; "y": the 8-bit luma plane, shrunk in double precision and not rounded.
+        grey: with work=y: whether a grey image is its own luma plane ("direct") or is taken as RGB ("rgb"); else empty.
+        pad: border rule of imresize.
+    """
+
+    work: str = "rgb"
+    grey: str = ""
+    pad: str = "symmetric"
+
+
+RGB_INPUT = Input()
+"""What all of HCFlow's own evaluation uses."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,16 @@ class Protocol:
                 parts.append(f"{field.name}={getattr(self, field.name)}")
         return ",".join(parts)
 
+    @property
+    def input(self) -> Input:
+        """What it asks of the LR image and of the method."""
+        return Input(self.work, self.grey if self.work == "y" else "", self.pad)
+
+    @property
+    def label(self) -> str:
+        """`Y` or `RGB`."""
+        return self.space.rstrip("8").upper()
+
     @classmethod
     def parse(cls, text: str) -> Protocol:
         """Read an id back; `Protocol.parse(p.id) == p`."""
@@ -104,12 +132,19 @@ class Protocol:
         return "; ".join(crop if part == parts[1] else _MEANING[part] for part in parts)
 
 
+def is_eight_bit(variant: object) -> bool:
+    """Whether a variant rounds the SR image to 8 bits before anything else."""
+    return isinstance(variant, Protocol) and variant.depth == "u8" and variant.work == "rgb"
+
+
 def to_bytes(values: Values, depth: str = "u8") -> View:
     """An image in [0, 1] (values outside are clipped) on the 0..255 scale: rounded, truncated or as it is."""
-    scaled = np.clip(values.astype(np.float64), 0.0, 1.0) * 255.0
-    if depth == "float":
-        return scaled
-    return np.floor(scaled) if depth == "trunc8" else np.rint(scaled)
+    scaled = np.array(values, dtype=np.float64)
+    np.clip(scaled, 0.0, 1.0, out=scaled)
+    scaled *= 255.0
+    if depth != "float":
+        (np.floor if depth == "trunc8" else np.rint)(scaled, out=scaled)
+    return scaled
 
 
 def luma_plane(image: Pixels, grey: str) -> Pixels:
@@ -133,25 +168,53 @@ def views(sr: Values, hr: Pixels, protocol: Protocol) -> tuple[View, View]:
     Raises:
         BenchError: the sizes differ, or nothing is left after the crop.
     """
+    check_sizes(sr, hr, protocol)
+    scaled = sr if protocol.work == "y" else to_bytes(sr, protocol.depth)
+    return sr_view(scaled, hr.ndim == 2, protocol), hr_view(hr, protocol)
+
+
+def check_sizes(sr: NDArray[np.generic], hr: Pixels, protocol: Protocol) -> None:
+    """Raise BenchError where the two cannot be compared or nothing is left after the crop."""
     if sr.shape[:2] != hr.shape[:2]:
         raise BenchError(f"expected SR and HR of one size, got {_size(sr)} and {_size(hr)}; crop or resize one of them")
-    if min(hr.shape[:2]) <= 2 * protocol.crop:
+    if not fits(hr, protocol, 1):
         raise BenchError(
             f"expected an image larger than {2 * protocol.crop}x{2 * protocol.crop} (the protocol crops "
             f"{protocol.crop} pixels on every side), got {_size(hr)}; leave it out or use a larger image"
         )
+
+
+def fits(image: NDArray[np.generic], protocol: Protocol, side: int) -> bool:
+    """Whether at least side x side pixels of an image (H, W[, 3]) are left after the crop."""
+    return min(image.shape[:2]) - 2 * protocol.crop >= side
+
+
+def hr_view(hr: Pixels, protocol: Protocol) -> View:
+    """The HR image as a metric sees it; arguments as in `views`."""
     if protocol.work == "y":
-        pair = _plane_views(sr, hr, protocol)
-    else:
-        pair = _view(to_bytes(sr, protocol.depth), hr.ndim == 2, protocol), _view(to_rgb(hr), hr.ndim == 2, protocol)
+        return _inside(luma_plane(hr, protocol.grey).astype(np.float64), protocol)
+    return _inside(_view(to_rgb(hr), hr.ndim == 2, protocol), protocol)
+
+
+def sr_view(scaled: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:
+    """The SR image as a metric sees it.
+
+    Args:
+        scaled: what `to_bytes` made of it at the protocol's depth, (H, W, 3), in any type that holds it; with work=y
+            the (H, W) plane itself, in [0, 1].
+        was_grey: whether HR is a grey image.
+        protocol: how to compare them.
+    """
+    if protocol.work == "y":
+        low, high = (16, 235) if protocol.range == "studio" else (0, 255)
+        clipped = np.clip(to_bytes(scaled.astype(np.float64), "float"), low, high)
+        return _inside(to_bytes(clipped / 255.0, protocol.depth), protocol)
+    return _inside(_view(scaled, was_grey, protocol), protocol)
+
+
+def _inside(view: View, protocol: Protocol) -> View:
     inside = slice(protocol.crop, -protocol.crop or None)
-    return pair[0][inside, inside], pair[1][inside, inside]
-
-
-def _plane_views(sr: Values, hr: Pixels, protocol: Protocol) -> tuple[View, View]:
-    low, high = (16, 235) if protocol.range == "studio" else (0, 255)
-    clipped = np.clip(to_bytes(sr, "float"), low, high)
-    return to_bytes(clipped / 255.0, protocol.depth), luma_plane(hr, protocol.grey).astype(np.float64)
+    return view[inside, inside]
 
 
 def _view(rgb: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:

@@ -1,93 +1,136 @@
-"""Records on disk, which are the truth: one JSON line per image, one file per cell key, one journal per run.
+"""Records on disk, which are the truth: one line per image, one file per restoration and writer, merged on reading.
 
-    OUT/records/<key>.jsonl     a header line, then one line per finished image
-    OUT/runs/<run id>.json      what a run was asked, where it ran, what became of each of its cells
-    OUT/thumbnails/...          small pictures for the HTML report
+    OUT/records/<restoration>/<run>.jsonl   a header, then one line per image: its values by measure digest
+    OUT/images/<restoration>/...            restored images, where they are kept
+    OUT/thumbnails/...                      small pictures for the HTML report
 
-A record is appended with one write and synced before the next image starts, so kill -9 loses the image in flight;
-a line it cut in half is dropped when the file is opened again.
+A line is appended with one write and synced, so kill -9 loses the image in flight. Every run writes files of its own,
+so any number of processes may fill one folder without a lock. What a reader cannot make sense of (a line that was cut,
+another format, NaN) is set aside with one warning, and computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
-from collections.abc import Iterator, Mapping
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from bench.errors import BenchError, StorageError
-from bench.files import make_folder, unwritable, write_atomically
-from hcflow import atomic
+from bench import jsons
+from bench.errors import StorageError
+from bench.files import make_folder, unwritable
+from bench.jsons import Json
+from bench.metrics.metric import NotApplicable
 
-Json = dict[str, Any]
+FORMAT = 2
+
+Values = tuple[float, ...] | NotApplicable
+"""Of one image: one value per draw, one value over the draws, or why there is none."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One finished image of a cell.
+    """One image of one restoration, as one run measured it.
 
     Attributes:
         image: its id.
-        digest: SHA-256 of its HR pixels.
-        values: measure id, with the temperature -> one value per draw; None where the metric does not apply.
-        seconds: wall time.
-        run: the run that made it.
+        pixels: SHA-256 of its HR pixels.
+        values: by measure digest.
+        facts: of the restoration, such as seconds.
+        how: what the method did with this image where that is worth a footnote, such as "6 tiles, halo 212 LR pixels".
+        run: that made it.
+        time: when, in seconds since 1970.
     """
 
     image: str
-    digest: str
-    values: Mapping[str, list[float]]
-    seconds: float
+    pixels: str
+    values: Mapping[str, Values]
+    facts: Mapping[str, float]
+    how: str
     run: str
+    time: float
 
 
-def cell_key(specification: Json) -> str:
-    """SHA-256 of everything that can change a number of the cell."""
-    return hashlib.sha256(json.dumps(specification, sort_keys=True).encode()).hexdigest()
+@dataclass
+class Merged:
+    """What all runs together know of one image with one set of pixels.
+
+    Attributes:
+        pixels: SHA-256 of its HR pixels.
+        values: by measure digest, the newest of each.
+        facts: the newest.
+        how: the newest.
+        runs: run -> the measure digests whose newest value it made.
+        time: of the newest record.
+    """
+
+    pixels: str
+    values: dict[str, Values] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict)
+    how: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+    time: float = 0.0
+
+    def add(self, record: Record) -> None:
+        """Let a newer record win."""
+        self.values |= record.values
+        self.facts |= record.facts
+        self.how, self.time = record.how, record.time
+        self.runs |= dict.fromkeys(record.values, record.run)
 
 
-class CellFile:
-    """The records of one cell, open for appending by one process."""
+def digest_of(specification: Json) -> str:
+    """SHA-256 of everything that can change a number."""
+    return hashlib.sha256(jsons.dumps(_sorted(specification)).encode()).hexdigest()
 
-    def __init__(self, out: Path, specification: Json) -> None:
-        self.key = cell_key(specification)
-        self.path = record_path(out, self.key)
-        make_folder(self.path.parent)
-        try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise StorageError(unwritable(self.path, error)) from None
-        if not atomic.lock(self._handle):
-            os.close(self._handle)
-            raise BenchError(f"{self.path}: another run is computing this cell; wait for it or use --out")
-        whole = _whole_lines(self.path.read_bytes())
-        os.ftruncate(self._handle, len(whole))
-        if not whole:
-            self._append({"format": 1, "key": self.key, "specification": specification})
-        self.records = {record.image: record for record in _parse(self.path, whole)}
 
-    def append(self, record: Record) -> None:
-        """Add a finished image; it survives whatever happens next."""
-        self._append(_encode(record))
-        self.records[record.image] = record
+class Writer:
+    """The file into which one run writes the images of one restoration; it is made with the first of them."""
+
+    def __init__(self, out: Path, run: str, specification: Json) -> None:
+        self.out = out
+        self.restoration = digest_of(specification)
+        self.path = _folder(out, self.restoration) / f"{run}.jsonl"
+        self._header = {"format": FORMAT, "restoration": self.restoration, "specification": specification}
+        self._run = run
+        self._handle: int | None = None
+
+    def append(
+        self, image: str, pixels: str, values: Mapping[str, Values], facts: Mapping[str, float], how: str = ""
+    ) -> Record:
+        """Add an image; it survives whatever happens next.
+
+        Raises:
+            StorageError: it cannot be written, or only in part.
+        """
+        record = Record(image, pixels, dict(values), dict(facts), how, self._run, time.time())
+        self._write(_encode(record))
+        return record
 
     def close(self) -> None:
         """Release the file."""
-        os.close(self._handle)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
-    def __enter__(self) -> CellFile:
+    def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _append(self, line: Json) -> None:
-        data = (json.dumps(line, allow_nan=False) + "\n").encode()
+    def _write(self, line: Json) -> None:
+        data = (jsons.dumps(line) + "\n").encode()
         try:
+            if self._handle is None:
+                make_folder(self.path.parent)
+                self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+                if os.fstat(self._handle).st_size == 0:
+                    data = (jsons.dumps(self._header) + "\n").encode() + data
             written = os.write(self._handle, data)
             os.fsync(self._handle)
         except OSError as error:
@@ -96,80 +139,169 @@ class CellFile:
             raise StorageError(f"{self.path}: expected to write {len(data)} bytes, wrote {written}; is the disk full?")
 
 
-@dataclass
-class Journal:
-    """What a run was asked and what became of its cells; rewritten whole after every change."""
+def read(out: Path, restoration: str, wanted: Mapping[str, str] | None = None) -> dict[str, Merged]:
+    """Image id -> what is known of it with the right pixels.
 
-    out: Path
-    run: str
-    table: str
-    started: str
-    command: Json
-    provenance: Json
-    cells: list[Json] = field(default_factory=list)
-    finished: str | None = None
-    seconds: float | None = None
-
-    @property
-    def path(self) -> Path:
-        """Where it is kept."""
-        return self.out / "runs" / f"{self.run}.json"
-
-    def save(self) -> None:
-        """Write it, atomically."""
-        content = {name: value for name, value in vars(self).items() if name != "out"}
-        write_atomically(self.path, json.dumps(content, indent=1, allow_nan=False).encode())
-
-    def note(self, **cell: object) -> None:
-        """Set what is known of the cell of this row and data set."""
-        self.cells = [c for c in self.cells if (c["row"], c["dataset"]) != (cell["row"], cell["dataset"])]
-        self.cells.append(cell)
-        self.save()
+    Args:
+        out: results folder.
+        restoration: digest.
+        wanted: image id -> digest of the pixels that count; images not in it do not. None: every image, with the pixels
+            that were measured last.
+    """
+    merged: dict[tuple[str, str], Merged] = {}
+    newest: dict[str, str] = {}
+    for record in records(out, restoration):
+        merged.setdefault((record.image, record.pixels), Merged(record.pixels)).add(record)
+        newest[record.image] = record.pixels
+    right = newest if wanted is None else wanted
+    return {image: merged[image, pixels] for image, pixels in right.items() if (image, pixels) in merged}
 
 
-def load_journals(out: Path, table: str | None = None) -> list[Journal]:
-    """All runs of a table (or of all tables), oldest first."""
-    journals = []
-    for path in sorted((out / "runs").glob("*.json")):
+def records(out: Path, restoration: str) -> tuple[Record, ...]:
+    """Every line of every run, oldest first."""
+    files = sorted(_folder(out, restoration).glob("*.jsonl"))
+    states = [path.stat() for path in files]
+    return _records(restoration, tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(files, states, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def _records(restoration: str, files: tuple[tuple[Path, int, int], ...]) -> tuple[Record, ...]:
+    """One reading for all columns of a table; sizes and times are there to notice that a file changed."""
+    found = [record for path, _, _ in files for record in _read_file(path, restoration)]
+    return tuple(sorted(found, key=lambda record: record.time))
+
+
+def specification_of(out: Path, restoration: str) -> Json | None:
+    """What a restoration's digest was taken of, where a run has written it down."""
+    for path in sorted(_folder(out, restoration).glob("*.jsonl")):
+        header = next(iter(_lines(path)), None)
+        if header is not None and not _header_fault(header[1], restoration):
+            specification: Json = header[1]["specification"]
+            return specification
+    return None
+
+
+def has_records(out: Path, restoration: str) -> bool:
+    """Whether any run has written of a restoration."""
+    return any(_folder(out, restoration).glob("*.jsonl"))
+
+
+def _folder(out: Path, restoration: str) -> Path:
+    return out / "records" / restoration
+
+
+def _read_file(path: Path, restoration: str) -> Iterator[Record]:
+    for number, content in _lines(path):
+        if number == 1:
+            if fault := _header_fault(content, restoration):
+                _warn(path, number, fault, "the file")
+                return
+            specification = content["specification"]
+            continue
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            journals.append(Journal(out=out, **content))
-        except (ValueError, TypeError, OSError) as error:
-            raise BenchError(f"{path}: expected a run's journal, got something else ({error}); delete it") from None
-    return [journal for journal in journals if table in (None, journal.table)]
+            yield _decode(content, path.stem, int(specification["draws"]))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            _warn(path, number, _reason(error), "the line")
 
 
-def load_records(out: Path, key: str) -> list[Record]:
-    """The finished images of a cell, in the order they were finished; empty where there are none."""
-    path = record_path(out, key)
-    return list(_parse(path, _whole_lines(path.read_bytes()))) if path.is_file() else []
-
-
-def record_path(out: Path, key: str) -> Path:
-    """File of a cell's records."""
-    return out / "records" / f"{key}.jsonl"
-
-
-def _whole_lines(data: bytes) -> bytes:
-    return data[: data.rfind(b"\n") + 1]
-
-
-def _parse(path: Path, data: bytes) -> Iterator[Record]:
-    for line in data.splitlines()[1:]:
+def _lines(path: Path) -> Iterator[tuple[int, Json]]:
+    """(number, content) of the whole lines; one that cannot be read is None-d with a warning, a last one cut is not."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        _warn(path, 0, error.strerror or "it cannot be read", "the file")
+        return
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
         try:
-            content = json.loads(line)
-            values = {
-                name: [float(value) for value in draws]  # float() reads the "inf" that JSON cannot hold
-                for name, draws in content["values"].items()
-            }
-            yield Record(content["image"], content["digest"], values, content["seconds"], content["run"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise BenchError(f"{path}: expected records, got a damaged line ({error}); delete the file") from None
+            content = jsons.loads(line)
+            if not isinstance(content, dict):
+                raise ValueError("expected an object")
+        except ValueError as error:
+            _warn(path, number, _reason(error), "the file" if number == 1 else "the line")
+            if number == 1:
+                return
+            continue
+        yield number, content
+
+
+def _header_fault(header: Json, restoration: str) -> str:
+    """What is wrong with a file's first line; nothing where it is right."""
+    if header.get("format") != FORMAT:
+        return f"expected format {FORMAT}, got {header.get('format')!r}"
+    specification = header.get("specification")
+    if header.get("restoration") != restoration or not isinstance(specification, dict):
+        return "expected the header of this restoration, got another"
+    if type(specification.get("draws")) is not int or digest_of(specification) != restoration:
+        return "expected a specification with the restoration's digest, got another"
+    return ""
 
 
 def _encode(record: Record) -> Json:
     values = {
-        name: [value if math.isfinite(value) else str(value) for value in draws]
-        for name, draws in record.values.items()
+        digest: {"not applicable": one.why} if isinstance(one, NotApplicable) else [jsons.number(v) for v in one]
+        for digest, one in record.values.items()
     }
-    return {**vars(record), "values": values}
+    facts = {name: jsons.number(value) for name, value in record.facts.items()}
+    return {
+        "image": record.image, "pixels": record.pixels, "values": values, "facts": facts, "how": record.how,
+        "time": record.time,
+    }  # fmt: skip
+
+
+def _decode(content: Json, run: str, draws: int) -> Record:
+    values = {_text(digest): _values(raw, draws) for digest, raw in content["values"].items()}
+    facts = {_text(name): _number(value) for name, value in content["facts"].items()}
+    image, pixels, how = (_text(content[name]) for name in ("image", "pixels", "how"))
+    return Record(image, pixels, values, facts, how, run, _number(content["time"]))
+
+
+def _values(raw: object, draws: int) -> Values:
+    if isinstance(raw, dict):
+        return NotApplicable(_text(raw["not applicable"]))
+    if not isinstance(raw, list) or len(raw) not in (1, draws):
+        raise ValueError(f"expected 1 or {draws} values, got {raw!r:.80}")
+    return tuple(_number(value) for value in raw)
+
+
+def _number(raw: object) -> float:
+    if isinstance(raw, str) and raw in ("inf", "-inf"):
+        return float(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise TypeError(f"expected a number, got {raw!r:.80}")
+    return float(raw)
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise TypeError(f"expected text, got {raw!r:.80}")
+    return raw
+
+
+def _reason(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
+
+
+_warned: set[tuple[Path, int]] = set()
+
+
+def _warn(path: Path, line: int, fault: str, what: str) -> None:
+    """One line per fault and process."""
+    if (path, line) not in _warned:
+        _warned.add((path, line))
+        at = f", line {line}" if line else ""
+        print(f"warning: {path}{at}: {fault}; {what} is set aside and measured again", file=sys.stderr)
+
+
+def _sorted(content: object) -> object:
+    """The same with all keys in order."""
+    if isinstance(content, Mapping):
+        return {key: _sorted(content[key]) for key in sorted(content)}
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return [_sorted(one) for one in content]
+    return content
+
+
+def runs_of(images: Iterable[Merged], measures: Iterable[str]) -> set[str]:
+    """The runs that made the values of these measures."""
+    wanted = set(measures)
+    return {run for one in images for digest, run in one.runs.items() if digest in wanted}

@@ -3,52 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from bench.metrics.metric import METRICS
-from bench.records.store import Journal, Json, Record, load_journals, load_records
-from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of, value_name
-
-Verdict = Literal["matches", "better", "differs", "partial", "no published value", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("matches", "better", "differs", "partial", "no published value", "not run")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Mean over images of the per-image mean over draws.
-
-    Attributes:
-        mean: infinite where any image's value is.
-        stderr: standard error over images; None for one image or an infinite mean.
-        n: images.
-        draw_stderr: standard error of the mean that comes from the draws alone.
-        infinite: images whose value is infinite (an SR image identical to its HR image).
-    """
-
-    mean: float
-    stderr: float | None
-    n: int
-    draw_stderr: float
-    infinite: int
-
-    @classmethod
-    def of(cls, values: Sequence[Sequence[float]]) -> Estimate:
-        """From one list of draws per image."""
-        means = np.array([np.mean(draws) for draws in values])
-        infinite = int(np.isinf(means).sum())
-        n = len(means)
-        if infinite:
-            return cls(math.inf, None, n, 0.0, infinite)
-        variances = [float(np.var(draws, ddof=1)) / len(draws) if len(draws) > 1 else 0.0 for draws in values]
-        stderr = float(np.std(means, ddof=1) / math.sqrt(n)) if n > 1 else None
-        return cls(float(np.mean(means)), stderr, n, math.sqrt(sum(variances)) / n, infinite)
+from bench.metrics.metric import Measure, NotApplicable
+from bench.records import store
+from bench.records.estimates import Estimate, Verdict, decimals_of, verdict
+from bench.records.journal import Entry, Journal, Restored, load_journals
+from bench.records.own_rows import with_own_rows
+from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
 
 
 @dataclass(frozen=True)
@@ -82,9 +47,11 @@ class Cell:
         difference: value_as_published - published, or None.
         verdict: see VERDICTS.
         reason: why there is no value, or why it may not be compared; else empty.
+        remarks: what a reader of this cell has to know: anomalies of the paper, how large images were cut, other code.
         total: images of the whole data set.
-        key: of the records; empty where there are none.
+        key: digest of the restoration that the value was taken of; empty where there is none.
         images: values per image.
+        runs: names of the runs that made them.
     """
 
     table: str
@@ -104,9 +71,11 @@ class Cell:
     difference: float | None
     verdict: Verdict
     reason: str
+    remarks: tuple[str, ...]
     total: int
     key: str
     images: tuple[Image, ...]
+    runs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -115,7 +84,7 @@ class Table:
 
     Attributes:
         suite: what was asked.
-        datasets: the paper's, then whatever else a run was asked for.
+        datasets: the suite's, then whatever else a run was asked for.
         cells: in the order row, data set, column.
         runs: journals of the runs that measured a value in it.
     """
@@ -134,108 +103,177 @@ class Table:
         return {(cell.row, cell.dataset, cell.column): cell for cell in self.cells}
 
 
+def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:
+    """The suite with the rows and columns that runs added to it."""
+    journals = list(journals)
+    extra = [measure for journal in journals for measure in journal.command.get("also", [])]
+    return with_own_rows(suite, journals).with_columns(dict.fromkeys(extra))
+
+
 def build_table(suite: Suite, out: Path) -> Table:
-    """The table as the records in `out` have it; cells without records say why."""
+    """The table as the records in `out` have it; cells without a value say why."""
     journals = load_journals(out, suite.name)
-    latest = _latest(journals)
-    asked = {dataset for _, dataset in latest}
+    candidates = _candidates(journals)
+    asked = {dataset for _, dataset in candidates}
     datasets = (*suite.datasets, *sorted(asked - set(suite.datasets)))
     cells: list[Cell] = []
-    used: set[str] = set()
     for row in suite.rows:
         for dataset in datasets:
-            entry = latest.get((row.name, dataset), {"reason": f"not run yet: {_command(suite, row)}"})
-            records = load_records(out, entry["key"]) if "key" in entry else []
-            used |= {record.run for record in records}
-            cells += cells_of(suite, row, dataset, entry, records)
+            entry, remark = _best(out, candidates.get((row.name, dataset), []))
+            entry = entry or Entry(row.name, dataset, "not run", f"not run yet: {_command(suite, row)}")
+            cells += cells_of(suite, row, out, entry, remark)
+    used = {run for cell in cells for run in cell.runs}
     return Table(suite, datasets, tuple(cells), tuple(journal for journal in journals if journal.run in used))
 
 
-def cells_of(suite: Suite, row: Row, dataset: str, entry: Json, records: Sequence[Record]) -> list[Cell]:
-    """The cells of a row and a data set, one per column, from the journal's entry and the records."""
-    return [_cell(suite, row, dataset, column, entry, records) for column in suite.columns]
+def cells_of(suite: Suite, row: Row, out: Path, entry: Entry, remark: str = "") -> list[Cell]:
+    """The cells of a row and a data set, one per column, from a journal's entry and the records it points to."""
+    known = {one.digest: _read(out, one.digest, entry) for one in entry.restored}
+    return [_Place(suite, row, entry, known, column, remark).cell() for column in suite.columns]
 
 
-def verdict(value: Estimate, published: str, direction: str) -> Verdict:
-    """Whether a measured value holds what the paper printed.
-
-    It matches where rounding or truncating it to the printed digits gives the published value, or where it is off by
-    no more than twice the standard error that the draws of a stochastic method leave.
-    """
-    if math.isinf(value.mean):
-        return "better" if direction == "higher" else "differs"
-    printed = Decimal(published)
-    unit = Decimal(1).scaleb(int(printed.as_tuple().exponent))
-    measured = Decimal(repr(value.mean))  # its shortest decimal: 28.415 is a tie, as it reads
-    if printed in (measured.quantize(unit, ROUND_HALF_UP), measured.quantize(unit, ROUND_DOWN)):
-        return "matches"
-    difference = measured - printed
-    if abs(difference) <= unit / 2 + Decimal(2 * value.draw_stderr):
-        return "matches"
-    return "better" if (difference > 0) == (direction == "higher") else "differs"
+def _read(out: Path, digest: str, entry: Entry) -> Mapping[str, store.Merged]:
+    """The images of a restoration with the pixels that the run saw; while it has not seen one, the newest."""
+    newest = store.read(out, digest)
+    wanted = {image: known.pixels for image, known in newest.items()} | entry.pixels
+    return store.read(out, digest, wanted)
 
 
-def decimals_of(published: str | None, default: int) -> int:
-    """Digits after the point of a printed number."""
-    return default if published is None else max(0, -int(Decimal(published).as_tuple().exponent))
-
-
-def _latest(journals: Iterable[Journal]) -> dict[tuple[str, str], Json]:
-    """The newest entry of each cell; one with records is not replaced by one without."""
-    latest: dict[tuple[str, str], Json] = {}
+def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple[Journal, Entry]]]:
+    """Every entry of each place, newest first."""
+    found: dict[tuple[str, str], list[tuple[Journal, Entry]]] = {}
     for journal in journals:
-        for entry in journal.cells:
-            place = (entry["row"], entry["dataset"])
-            if "key" in entry or "key" not in latest.get(place, {}):
-                latest[place] = entry
-    return latest
+        for entry in journal.entries:
+            found.setdefault((entry.row, entry.dataset), []).insert(0, (journal, entry))
+    return found
 
 
-def _cell(suite: Suite, row: Row, dataset: str, column: Column, entry: Json, records: Sequence[Record]) -> Cell:
-    metric = METRICS[column.metric]
-    common, as_published = measures_of(row, column)
-    temperature = temperature_of(row, column)
-    names = value_name(common, temperature), value_name(as_published, temperature)
-    images = tuple(
-        Image(record.image, tuple(record.values[names[0]]), tuple(record.values[names[1]]))
-        for record in sorted(records, key=lambda record: record.image)
-        if names[0] in record.values and names[1] in record.values
-    )
-    published = suite.published_value(row, dataset, column)
-    value = Estimate.of([image.common for image in images]) if images else None
-    value_as_published = Estimate.of([image.as_published for image in images]) if images else None
-    total = int(entry.get("images", 0))
-    verdict_, reason = _judge(value_as_published, published, metric.direction, total, entry)
-    if metric.function is None and "key" in entry:
-        reason = f"the metric {metric.title} is still to come"
-    comparable = value_as_published is not None and published is not None and verdict_ != "partial"
-    difference = value_as_published.mean - float(published) if comparable and value_as_published and published else None
-    return Cell(
-        suite.name, row.name, dataset, column.id, _title(column), metric.unit, metric.direction,
-        decimals_of(published, metric.decimals), common, as_published, temperature, published, value,
-        value_as_published, difference, verdict_, reason, total, str(entry.get("key", "")), images,
-    )  # fmt: skip
+def _best(out: Path, candidates: list[tuple[Journal, Entry]]) -> tuple[Entry | None, str]:
+    """The newest entry with all its images; else the one with most; and what to say of it where it is not the newest.
+
+    So a quick look with `--limit 1` after a change of code does not hide what was complete before it.
+    """
+    restored = [(journal, entry) for journal, entry in candidates if entry.restored]
+    if not restored:
+        return (candidates[0][1] if candidates else None), ""
+    best, most = 0, -1
+    for index, (_, entry) in enumerate(restored):
+        count = min(len(_read(out, one.digest, entry)) for one in entry.restored)
+        if count > most:
+            best, most = index, count
+        if count and count >= entry.total:
+            break
+    journal, entry = restored[best]
+    if best == 0:
+        return entry, ""
+    commit = str(journal.provenance.get("commit", "unknown"))[:12]
+    return entry, f"measured by the run {journal.run} (commit {commit}); later runs cover fewer images"
 
 
-def _judge(
-    value: Estimate | None, published: str | None, direction: str, total: int, entry: Json
-) -> tuple[Verdict, str]:
-    problem = str(entry.get("reason") or "")
-    if value is None:
-        return "not run", problem or "no image finished yet: run it again to continue"
-    if value.n < total:
-        return "partial", problem or f"{value.n} of {total} images"
-    if published is None:
-        return "no published value", ""
-    return verdict(value, published, direction), ""
+@dataclass(frozen=True)
+class _Place:
+    """A place of the table, on its way to a cell."""
 
+    suite: Suite
+    row: Row
+    entry: Entry
+    known: Mapping[str, Mapping[str, store.Merged]]
+    column: Column
+    remark: str
 
-def _title(column: Column) -> str:
-    """`PSNR (Y)` for `psnr@y,crop4,u8`."""
-    space = column.measure.partition("@")[2].split(",")[0]
-    title = METRICS[column.metric].title
-    return f"{title} ({space.upper()})" if column.metric in ("psnr", "ssim") else title
+    def cell(self) -> Cell:
+        common, as_published = measures_of(self.row, self.column)
+        temperature = temperature_of(self.row, self.column)
+        pair = self._restored(common), self._restored(as_published)
+        images, excluded = self._images(pair, (common, as_published))
+        published = self.suite.published_value(self.row, self.entry.dataset, self.column)
+        value = Estimate.of([image.common for image in images]) if images else None
+        own = Estimate.of([image.as_published for image in images]) if images else None
+        verdict_, reason = self._judge(own, published, excluded, (common, as_published))
+        comparable = own is not None and published is not None and verdict_ != "partial"
+        metric = common.of
+        return Cell(
+            self.suite.name, self.row.name, self.entry.dataset, self.column.id, common.title, metric.unit,
+            metric.direction, decimals_of(published, metric.decimals), common.id, as_published.id, temperature,
+            published, value, own, own.mean - float(published) if comparable and own and published else None, verdict_,
+            reason, self._remarks(pair[0], images), self.entry.total, pair[0].digest if pair[0] else "", images,
+            self._runs(pair, (common, as_published), images),
+        )  # fmt: skip
+
+    def _restored(self, measure: Measure) -> Restored | None:
+        """The restoration of this entry that a measure was taken of."""
+        temperature = temperature_of(self.row, self.column)
+        places = [one for one in self.entry.restored if measure.id in one.measures]
+        return next((one for one in places if one.deterministic or one.temperature == temperature), None)
+
+    def _images(
+        self, pair: tuple[Restored | None, Restored | None], measures: tuple[Measure, Measure]
+    ) -> tuple[tuple[Image, ...], tuple[str, ...]]:
+        """The images that have both values, and why others have none although they were measured."""
+        images, excluded = [], []
+        if pair[0] is None or pair[1] is None:
+            return (), ()
+        places = [(self.known[r.digest], r.measures[m.id]) for r, m in zip(pair, measures, strict=True) if r]
+        for id_ in sorted(places[0][0].keys() & places[1][0].keys()):
+            values = [known[id_].values.get(digest) for known, digest in places]
+            why = next((one.why for one in values if isinstance(one, NotApplicable)), None)
+            if why is not None:
+                excluded.append(why)
+            elif isinstance(values[0], tuple) and isinstance(values[1], tuple):
+                images.append(Image(id_, values[0], values[1]))
+        return tuple(images), tuple(excluded)
+
+    def _judge(
+        self,
+        value: Estimate | None,
+        published: str | None,
+        excluded: tuple[str, ...],
+        measures: tuple[Measure, Measure],
+    ) -> tuple[Verdict, str]:
+        missing = next((self.entry.missing[m.id] for m in measures if m.id in self.entry.missing), "")
+        problem = missing or self.entry.reason
+        if value is None:
+            why = f"not applicable: {excluded[0]}" if excluded else ""
+            unasked = "" if self._restored(measures[0]) else f"not measured yet: {_command(self.suite, self.row)}"
+            return "not run", missing or why or problem or unasked or "no image is measured yet: run it again to resume"
+        if value.n < self.entry.total:
+            part = f"{value.n} of {self.entry.total} images"
+            return "partial", problem or (f"{part}; not applicable: {excluded[0]}" if excluded else part)
+        if published is None:
+            return "no published value", ""
+        return verdict(value, published, measures[0].of.direction), ""
+
+    def _remarks(self, restored: Restored | None, images: tuple[Image, ...]) -> tuple[str, ...]:
+        """Anomalies of the paper, and what the method did with images that it could not take as a whole."""
+        place = (self.row.name, self.entry.dataset, self.column.id)
+        notes = [note.text for note in self.suite.notes if note.is_about(*place)]
+        notes += [self.remark] if self.remark and images else []
+        if restored is not None:
+            known = self.known[restored.digest]
+            ways = dict.fromkeys(known[image.id].how for image in images if known[image.id].how)
+            notes += [f"large images were restored in parts: {way}" for way in ways]
+        return tuple(notes)
+
+    def _runs(
+        self,
+        pair: tuple[Restored | None, Restored | None],
+        measures: tuple[Measure, Measure],
+        images: tuple[Image, ...],
+    ) -> frozenset[str]:
+        runs: set[str] = set()
+        for restored, measure in zip(pair, measures, strict=True):
+            if restored is not None:
+                known = self.known[restored.digest]
+                runs |= store.runs_of((known[image.id] for image in images), [restored.measures[measure.id]])
+        return frozenset(runs)
 
 
 def _command(suite: Suite, row: Row) -> str:
-    return f"python -m bench run --table {suite.name.removeprefix('table')} --method '{row.name}'"
+    number = suite.name.removeprefix("table")
+    what = f"--table {number}" if not suite.folder.name or suite.source else f"--suite {suite.name}.toml"
+    return f"python -m bench run {what} --method '{row.name}'"
+
+
+def finite(value: float | None) -> bool:
+    """Whether there is a number to do arithmetic with."""
+    return value is not None and math.isfinite(value)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.records.tables import Cell, Estimate, Table
+from bench import jsons
+from bench.records.estimates import Estimate
+from bench.records.tables import Cell, Table
 from bench.report import words
 from bench.runs.thumbnails import lr_path, thumbnail_path
 
@@ -92,10 +94,16 @@ def _estimate(value: Estimate, cell: Cell, protocol: str) -> str:
     return f"{measured} ({words.images_of(cell)}; {protocol})"
 
 
-def _rounded(draws: Sequence[float], cell: Cell) -> list[float | str]:
+def _rounded(draws: Sequence[float], cell: Cell) -> list[float | str | None]:
     return [plain(round(value, words.digits(cell) + 1)) for value in draws]
 
 
-def plain(value: float) -> float | str:
+def plain(value: float) -> float | str | None:
     """A number for JSON, which has no infinity; JavaScript's Number() reads the word."""
-    return value if math.isfinite(value) else str(value).replace("inf", "Infinity")
+    return (
+        None
+        if math.isnan(value)
+        else str(jsons.number(value)).replace("inf", "Infinity")
+        if math.isinf(value)
+        else value
+    )

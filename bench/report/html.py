@@ -10,7 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bench.records.tables import Cell, Table, Verdict
+from bench.records.estimates import Verdict
+from bench.records.tables import Cell, Table
 from bench.report import notes, words
 from bench.report.dialogs import dialog_data, plain
 from bench.report.notes import Footnote, Reason
@@ -87,7 +88,7 @@ def render_html(table: Table, out: Path, thumbnails: bool = True) -> str:
         heading=words.heading(table.suite),
         summary=notes.summary(table),
         heads=[
-            (table.cell(first, dataset, column.id), notes.mark_of(protocols, column.measure))
+            (table.cell(first, dataset, column.id), notes.mark_of(protocols, column.measure.id))
             for dataset, column in words.places(table)
         ],
         bodies=[_body(table, row, protocols, why, measured) for row in table.suite.rows],
@@ -109,7 +110,8 @@ def _body(
     number = {id(cell): index for index, cell in enumerate(measured)}
     lines = [Line("measured", "measured", "", tuple(_measured(cells, why, number)))]
     if any(cell.value and words.has_own_protocol(cell) for cell in cells):
-        mark = notes.mark_of(protocols, cells[0].protocol_as_published, row.name)
+        own = next(cell for cell in cells if words.has_own_protocol(cell))
+        mark = notes.mark_of(protocols, own.protocol_as_published, row.name)
         lines.append(Line("own", "as published", mark, tuple(_slot(cell, number, as_published=True) for cell in cells)))
     lines.append(Line("published", "published", "", tuple(Slot(cell.published or "") for cell in cells)))
     about = tuple(words.description(table.suite, row))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from bench.records.tables import Cell, Table, Verdict
+from bench.records.estimates import Verdict
+from bench.records.tables import Cell, Table
 from bench.report import notes, words
 from bench.report.notes import Footnote, Reason
 from bench.report.words import MEANINGS
@@ -95,7 +96,7 @@ def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
     starts = [stub + 1 + width * index for index in range(len(groups))]
     first = table.suite.rows[0].name
     cells = [(table.cell(first, dataset, column.id), column) for dataset, column in words.places(table)]
-    marks = [rf"\textsuperscript{{{notes.mark_of(protocols, column.measure)}}}" for _, column in cells]
+    marks = [rf"\textsuperscript{{{notes.mark_of(protocols, column.measure.id)}}}" for _, column in cells]
     units = [escape(words.scale(cell)) for cell, _ in cells]
     names = ["Method", *(escape(name.replace("_", " ").capitalize()) for name in table.suite.describe), ""]
     return [
@@ -114,7 +115,8 @@ def _row(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequence[Re
         own = any(words.has_own_protocol(cell) for cell in cells)
         lines.append(("standard error", [_error(cell, as_published=False) for cell in cells]))
         if own:
-            mark = notes.mark_of(protocols, cells[0].protocol_as_published, row.name)
+            other = next(cell for cell in cells if words.has_own_protocol(cell))
+            mark = notes.mark_of(protocols, other.protocol_as_published, row.name)
             lines.append((rf"as published\textsuperscript{{{mark}}}", [_value(cell, True) for cell in cells]))
             lines.append(("standard error", [_error(cell, as_published=True) for cell in cells]))
     lines.append(("published", [_published(cell) for cell in cells]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 
-from bench.records.tables import Cell, Estimate, Table
+from bench import jsons
+from bench.records.estimates import Estimate
+from bench.records.tables import Cell, Table
 
 
 def render_json(table: Table) -> str:
@@ -14,7 +15,7 @@ def render_json(table: Table) -> str:
     `value` is under the table's common protocol, `value_as_published` under the one that the published number was made
     with; difference and verdict use the latter. An infinite number is the string "inf", since JSON has none.
     """
-    return json.dumps([_cell(cell) for cell in table.cells], indent=1, allow_nan=False) + "\n"
+    return jsons.dumps([_cell(cell) for cell in table.cells], indent=1) + "\n"
 
 
 def _cell(cell: Cell) -> dict[str, object]:
@@ -41,6 +42,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         "direction": cell.direction,
         "images_total": cell.total,
         "images_infinite": common.infinite if common else 0,
+        "remarks": list(cell.remarks),
         "key": cell.key,
     }
 
@@ -50,4 +52,4 @@ def _mean(estimate: Estimate | None) -> float | str | None:
 
 
 def _number(value: float | None) -> float | str | None:
-    return str(value) if value is not None and math.isinf(value) else value
+    return None if value is None or math.isnan(value) else jsons.number(value)

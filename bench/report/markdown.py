@@ -56,7 +56,7 @@ def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) ->
     describe = [escape(name.replace("_", " ").capitalize()) for name in table.suite.describe]
     heads = ["Method", *describe]
     for dataset, column in words.places(table):
-        mark = notes.mark_of(protocols, column.measure)
+        mark = notes.mark_of(protocols, column.measure.id)
         cell = table.cell(first, dataset, column.id)
         heads.append(
             _BREAK.join([escape(dataset), _tight(cell.title), f"{_tight(words.scale(cell))} <sup>{mark}</sup>"])
@@ -69,12 +69,13 @@ def _grid_lines(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequ
     """One line of a row; a second one where it was also measured as published, for that is what is compared there."""
     cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
     about = [escape(text) for text in words.description(table.suite, row)]
-    apart = row.as_published is not None and any(cell.value for cell in cells)
+    apart = any(cell.value and words.has_own_protocol(cell) for cell in cells)
     if not apart:
         yield [escape(row.name), *about, *(_compared(cell, why) for cell in cells)]
         return
     yield [escape(row.name), *about, *(_common(cell, why) for cell in cells)]
-    mark = notes.mark_of(protocols, cells[0].protocol_as_published, row.name)
+    own = next(cell for cell in cells if words.has_own_protocol(cell))
+    mark = notes.mark_of(protocols, own.protocol_as_published, row.name)
     name = f"{escape(row.name)},{_BREAK}{_tight('as published')}{_SPACE}<sup>{mark}</sup>"
     yield [name, *("" for _ in about), *(_compared(cell, ()) for cell in cells)]
 

@@ -8,18 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 
-from bench.errors import BenchError
-from bench.metrics.views import Protocol
-from bench.records.store import Journal
+from bench.metrics.metric import Measure
+from bench.records.journal import Journal
 from bench.records.tables import Cell, Table
 from bench.report import words
-from bench.suites.suite import measures_of
-
-_PROGRAMS = {  # protocols that are a program's own way of computing, not a view of two images
-    "alex,rgb,crop0,float": "LPIPS 0.1 with AlexNet on the RGB channels; no crop; the SR image not rounded",
-    "matlab": "MATLAB's built-in function on the RGB channels; no crop",
-    "hcflow": "PSNR of the RGB channels, no crop, between the bicubic LR images, not rounded, of the 8-bit SR and HR",
-}
 
 
 @dataclass(frozen=True)
@@ -60,32 +52,29 @@ class Reason:
 
 def footnotes(table: Table) -> list[Footnote]:
     """The protocols of a table: the common ones first, then those of single rows, as published."""
-    groups: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    groups: dict[tuple[str, str], tuple[list[Measure], list[str]]] = {}
     for column in table.suite.columns:
-        groups.setdefault((_protocol(column.measure), ""), ([], []))[0].append(column.measure)
+        groups.setdefault((column.measure.variant.id, ""), ([], []))[0].append(column.measure)
     for row in table.suite.rows:
-        if row.as_published is None:
-            continue
-        measures, rows = groups.setdefault((row.as_published.protocol, row.as_published.note), ([], []))
-        measures += [measures_of(row, column)[1] for column in table.suite.columns]
-        rows.append(row.name)
+        for one in row.as_published:
+            measures, rows = groups.setdefault((one.variant, one.note), ([], []))
+            measures += [Measure.parse(f"{name}@{one.variant}") for name in one.metrics]
+            rows.append(row.name)
     return [
-        Footnote(_letter(index), _distinct(measures), in_words(protocol), tuple(rows), why)
-        for index, ((protocol, why), (measures, rows)) in enumerate(groups.items())
+        Footnote(
+            _letter(index),
+            _distinct(measure.id for measure in measures),
+            measures[0].variant.describe(),
+            _distinct(rows),
+            why,
+        )
+        for index, ((_, why), (measures, rows)) in enumerate(groups.items())
     ]
 
 
 def mark_of(notes: Iterable[Footnote], measure: str, row: str = "") -> str:
     """The mark of a measure's footnote: the common one, or with `row` the one that its row was published under."""
     return next((n.mark for n in notes if measure in n.measures and (row in n.rows if row else not n.rows)), "")
-
-
-def in_words(protocol: str) -> str:
-    """The part of a measure behind the `@` in words; empty where there are none."""
-    try:
-        return Protocol.parse(protocol).describe()
-    except BenchError:
-        return _PROGRAMS.get(protocol, "")
 
 
 def reasons(table: Table) -> list[Reason]:
@@ -142,6 +131,10 @@ def remarks(table: Table) -> list[str]:
             "∞: the PSNR of an SR image that is identical to its HR image is infinite, and it is kept: one such image "
             f"makes the mean infinite, and leaves no standard error ({listed})."
         )
+    for remark in _distinct(remark for cell in table.cells for remark in cell.remarks):
+        about = [cell for cell in table.cells if remark in cell.remarks]
+        where = f"{', '.join(_distinct(cell.row for cell in about))}; {', '.join(_distinct(c.title for c in about))}"
+        texts.append(f"{remark[:1].upper()}{remark[1:]} ({where}).")
     incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != words.images_of(c)]
     if problems := _distinct(f"{cell.row} on {cell.dataset}: {cell.reason}" for cell in incomplete):
         texts.append(f"Not every image could be measured ({'; '.join(problems)}).")
@@ -166,10 +159,6 @@ def provenance(run: Journal) -> list[tuple[str, str]]:
         ("Platform", str(about.get("platform", ""))),
     ]
     return [(label, text) for label, text in facts if text]
-
-
-def _protocol(measure: str) -> str:
-    return measure.partition("@")[2]
 
 
 def _letter(index: int) -> str:

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from bench.metrics.views import Protocol
-from bench.records.tables import Cell, Estimate, Table
+from bench.metrics.metric import Measure
+from bench.records.estimates import Estimate
+from bench.records.tables import Cell, Table
 
 _WIDTH = 1000
 _STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}
@@ -86,14 +87,15 @@ def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
         "difference and verdict use it. The protocols:",
         style="dim",
     )
-    as_published = dict.fromkeys(cell.protocol_as_published.partition("@")[2] for cell in cells)
-    common = dict.fromkeys(cell.protocol.partition("@")[2] for cell in cells)
-    for protocol in {**as_published, **common}:
-        console.print(escape(f"  {protocol}: {Protocol.parse(protocol).describe()}"), style="dim")
+    measures = [m for cell in cells for m in (cell.protocol_as_published, cell.protocol)]
+    for text in dict.fromkeys(measures):
+        console.print(escape(f"  {text}: {Measure.parse(text).variant.describe()}"), style="dim")
     shown = {cell.row for cell in cells}
     for row in table.suite.rows:
-        if row.as_published and row.name in shown:
-            console.print(escape(f"  {row.name}, as published: {row.as_published.note}"), style="dim")
+        for one in row.as_published if row.name in shown else ():
+            console.print(escape(f"  {row.name}, paper's protocol: {one.note}"), style="dim")
+    for remark in dict.fromkeys(remark for cell in cells for remark in cell.remarks):
+        console.print(escape(f"  note: {remark}"), style="dim")
     if infinite := sum(cell.value.infinite for cell in cells if cell.value):
         console.print(
             f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite", style="dim"
@@ -109,22 +111,29 @@ def _print_missing(console: Console, table: Table) -> None:
     missing = [cell for cell in table.cells if cell.value is None]
     if not missing:
         return
-    console.print(f"\n[bold]not run[/] ({len(missing)} cells)")
+    printed = sum(cell.published is not None for cell in missing)
+    console.print(f"\n[bold]not run[/] ({printed} published numbers)")
     for (row, reason), group in groupby(missing, key=lambda cell: (cell.row, cell.reason)):
-        datasets = ", ".join(dict.fromkeys(cell.dataset for cell in group))
+        cells = list(group)
+        datasets = ", ".join(dict.fromkeys(cell.dataset for cell in cells))
         console.print(f"  {escape(row)} on {escape(datasets)}: {escape(reason)}")
+        for dataset in dict.fromkeys(cell.dataset for cell in cells):
+            values = [f"{c.title} {c.published}" for c in cells if c.dataset == dataset and c.published is not None]
+            if values:
+                console.print(escape(f"      published on {dataset}: {', '.join(values)}"), style="dim")
 
 
 def _print_provenance(console: Console, table: Table) -> None:
     for journal in table.runs:
         about = journal.provenance
-        dirty = ", with uncommitted changes" if about["dirty"] else ""
+        dirty = ", with uncommitted changes" if about.get("dirty") else ""
         took = "" if journal.seconds is None else f", {journal.seconds:.1f} s"
-        versions = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "numpy", "scikit-image"))
+        known = about.get("versions", {})
+        versions = ", ".join(f"{name} {known[name]}" for name in ("torch", "numpy", "scikit-image") if name in known)
         console.print(
             escape(
-                f"run {journal.run}: commit {about['commit'][:12]}{dirty}; {about['device']}, "
-                f"{about['processor']}; {versions}{took}"
+                f"run {journal.run}: commit {str(about.get('commit', 'unknown'))[:12]}{dirty}; {about.get('device')}, "
+                f"{about.get('processor')}; {versions}{took}"
             ),
             style="dim",
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from bench.records.tables import Cell, Estimate, Table, Verdict
+from bench.records.estimates import Estimate, Verdict
+from bench.records.tables import Cell, Table
 from bench.suites.suite import Column, Row, Suite
 
 SYMBOLS: dict[Verdict, str] = {

@@ -1,88 +1,122 @@
-"""What a cell has to compute, and whether it can: read by the runner before it starts and by the tables afterwards."""
+"""What a row has to compute on a data set, and whether it can: known before anything is loaded."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
-from bench.datasets import local as data
+from bench.datasets import local
 from bench.datasets.manifest import Manifest, load_manifest
+from bench.downloads.digests import file_digest
 from bench.errors import BenchError
-from bench.methods.method import METHODS
-from bench.metrics.metric import METRICS, Measure
-from bench.metrics.views import Protocol
-from bench.suites.suite import Row, Suite, measures_of, temperature_of
+from bench.methods.method import METHODS, MethodEntry
+from bench.metrics.metric import Measure
+from bench.metrics.views import Input
+from bench.suites.suite import Row, Settings, Suite, as_published_of, measures_of, temperature_of
 from bench.weights import entries as weights
 
 
-@dataclass
-class Pass:
-    """One way of running a method over an image: its settings, its input, its temperature, and what is then measured.
+@dataclass(frozen=True)
+class Task:
+    """One way of running a method over the images of a data set, and what is then measured.
 
     Attributes:
         settings: what the method is built with.
-        protocol: any of the measures' protocols; they all ask for the same LR image.
-        temperature: of the draws.
-        measures: what is computed of the result.
+        input: how the LR image is made, and on what the method works.
+        temperature: of the draws; 0 for a method that does not draw.
+        draws: per image.
+        measures: what is computed of the results.
     """
 
-    settings: dict[str, Any]
-    protocol: Protocol
+    settings: Settings
+    input: Input
     temperature: float
-    measures: list[Measure] = field(default_factory=list)
+    draws: int
+    measures: tuple[Measure, ...]
 
 
-def passes(suite: Suite, row: Row) -> list[Pass]:
-    """All passes of a row, with every measure that can be taken in the same pass together."""
-    groups: dict[str, Pass] = {}
+def tasks(suite: Suite, row: Row, entry: MethodEntry) -> list[Task]:
+    """All tasks of a row; measures that can be taken of the same restored images share one."""
+    groups: dict[tuple[tuple[tuple[str, str | float], ...], Input, float], list[Measure]] = {}
     for column in suite.columns:
-        if METRICS[column.metric].function is None:
-            continue
-        temperature = temperature_of(row, column)
-        for as_published, name in enumerate(measures_of(row, column)):
-            measure, settings = Measure.parse(name), dict(row.settings)
-            if as_published and row.as_published and row.as_published.settings is not None:
-                settings = dict(row.as_published.settings)
-            protocol = measure.protocol
-            plane = protocol.grey if protocol.work == "y" else ""
-            group = json.dumps([settings, protocol.work, plane, protocol.pad, temperature], sort_keys=True)
-            one = groups.setdefault(group, Pass(settings, protocol, temperature))
-            if measure not in one.measures:
-                one.measures.append(measure)
-    return [one for one in groups.values() if one.measures]
-
-
-def draws_of(suite: Suite, row: Row, temperature: float) -> int:
-    """How many draws of an image: several only where they differ."""
-    return suite.draws if METHODS[row.method].stochastic and temperature > 0 else 1
+        temperature = temperature_of(row, column) if entry.stochastic else 0.0
+        other = as_published_of(row, column)
+        for measure in dict.fromkeys(measures_of(row, column)):
+            settings: Settings = row.settings
+            if other and other.settings is not None and measure != column.measure:
+                settings = other.settings
+            group = (tuple(sorted(settings.items())), measure.variant.input, temperature)
+            groups.setdefault(group, []).append(measure)
+    return [
+        Task(dict(settings), input_, temperature, suite.draws if temperature > 0 else 1, tuple(dict.fromkeys(measures)))
+        for (settings, input_, temperature), measures in groups.items()
+    ]
 
 
 def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], bool]:
-    """The data sets to run on: those named; else the paper's, and where none of them is present the fallback too.
+    """The data sets to run on: those named; else the suite's, and where none of them is present the fallback too.
 
     Returns:
         (manifests, whether the fallback was taken).
     """
-    if chosen := [load_manifest(name) for name in names]:
+    local.require_data_root()
+    if chosen := [load_manifest(name) for name in dict.fromkeys(names)]:
         return chosen, False
-    data.require_data_root()
     manifests = [load_manifest(name) for name in suite.datasets]
-    if all(data.presence(manifest).state == "missing" for manifest in manifests):
+    if all(local.presence(manifest).state == "missing" for manifest in manifests):
         return [*manifests, load_manifest(suite.fallback)], True
     return manifests, False
 
 
-def why_not(row: Row, manifest: Manifest) -> str | None:
-    """Why the cell of a row and a data set cannot run here and now; None where it can."""
-    if row.method not in METHODS:
-        return f"needs weights {', '.join(row.needs) or '(none)'}; the method {row.method} is still to come"
-    for name in row.needs:
+def why_not(row: Row, manifest: Manifest | None = None) -> str:
+    """Why a row cannot run (on a data set) here and now; nothing where it can."""
+    try:
+        entry = METHODS.find(row.method)
+    except BenchError:
+        return f"the method {row.method} is not implemented"
+    try:
+        weight_files(row)
+    except BenchError as error:
+        return f"{error} ({entry.note})" if entry.note else str(error)
+    if manifest is not None and local.presence(manifest).state == "missing":
+        return f"needs data {manifest.name}: {local.how_to_get(manifest)}"
+    return ""
+
+
+def weight_files(row: Row) -> list[Path]:
+    """The files of weights of a row, compared with what is known of them.
+
+    Raises:
+        BenchError: one is missing ("needs weights NAME" and how to get it), or is another file.
+    """
+    own = [Path(name) for name in row.files]
+    for path in own:
+        if not path.is_file():
+            raise BenchError(f"needs weights {path}: the file is gone; give it again with --weights")
+    return [*(weights.resolve(name) for name in row.needs), *own]
+
+
+def weight_digests(row: Row) -> list[str]:
+    """SHA-256 of each file of weights of a row; never its path."""
+    return [file_digest(path) for path in weight_files(row)]
+
+
+def measure_faults(measures: Iterable[Measure]) -> dict[str, str]:
+    """Measure id -> why it cannot be taken here and now: its weights or a package are missing."""
+    faults: dict[str, str] = {}
+    for measure in measures:
         try:
-            weights.resolve(name)
+            measure_files(measure)
         except BenchError as error:
-            return str(error)
-    if data.presence(manifest).state == "missing":
-        return f"needs data {manifest.name}: {data.how_to_get(manifest)}"
-    return None
+            faults[measure.id] = str(error)
+    return faults
+
+
+def measure_files(measure: Measure) -> list[Path]:
+    """The files of weights of a measure.
+
+    Raises:
+        BenchError: one is missing, or is another file.
+    """
+    return [weights.resolve(name) for name in measure.weights]

@@ -1,13 +1,12 @@
-"""Where a number comes from: commit, versions, machine. And the digest of the code that computes it."""
+"""Where a number comes from: commit, versions, machine."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from functools import lru_cache
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,18 @@ from hcflow import devices
 from hcflow.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-_PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "lpips", "pyiqa", "mlflow")
-_COMPUTING = ("torch", "numpy", "scipy", "scikit-image")  # the ones whose release can change a value
-_SHARED_CODE = ("bench/metrics", "bench/runs/inputs.py")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "opencv-python-headless",
+    "pillow",
+    "lpips",
+    "pyiqa",
+    "spandrel",
+    "mlflow",
+)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -39,9 +47,13 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
-def versions(packages: Iterable[str] = _COMPUTING) -> dict[str, str]:
-    """Installed releases of packages."""
-    return {name: metadata.version(name) for name in packages}
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Installed releases of packages; those that are not installed are left out."""
+    found = {}
+    for name in dict.fromkeys(packages):
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def processor(device: torch.device) -> str:
@@ -56,15 +68,9 @@ def processor(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-@lru_cache(maxsize=64)
-def code_digest(code: tuple[str, ...]) -> str:
-    """SHA-256 over the text of the code that can change a value: shared by all, and a method's own."""
-    digest = hashlib.sha256()
-    for relative in sorted({*_SHARED_CODE, *code}):
-        path = ROOT / relative
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+def device_kind(device: torch.device) -> str:
+    """What identifies a device in a digest: cpu, mps, or cuda with the name of the GPU; never its number."""
+    return f"cuda {processor(device)}" if device.type == "cuda" else device.type
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,6 +82,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def _git(*arguments: str) -> str:
+    """What git says of this project's checkout; nothing for an installed copy, even inside another repository."""
+    if not ((ROOT / ".git").exists() and (ROOT / "pyproject.toml").is_file()):
+        return ""
     try:
         done = subprocess.run(
             ["git", "-C", os.fspath(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=False

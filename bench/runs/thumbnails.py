@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from bench.files import write_atomically
@@ -17,7 +16,7 @@ _SIDE = 192  # pixels of the longer side
 
 
 def save_thumbnails(
-    out: Path, key: str, dataset: str, image: str, hr: Pixels, lr: torch.Tensor, sr: Values, *, own_lr: bool = False
+    out: Path, key: str, dataset: str, image: str, hr: Pixels, lr: Values, sr: Values, *, own_lr: bool = False
 ) -> None:
     """Write the three thumbnails of an image; HR and the bicubic LR are shared by all rows of a data set.
 
@@ -27,11 +26,11 @@ def save_thumbnails(
         dataset: its name.
         image: its id.
         hr: uint8 (H, W[, 3]).
-        lr: (C, h, w) in [0, 1].
+        lr: (h, w[, 3]) in [0, 1].
         sr: (H, W[, 3]) in [0, 1].
         own_lr: whether the method made the LR itself, so that no other row has it.
     """
-    small = to_bytes(np.moveaxis(lr.cpu().numpy(), 0, 2).squeeze(), "u8").astype(np.uint8)
+    small = to_bytes(lr, "u8").astype(np.uint8)
     _write(thumbnail_path(out, dataset, image, "hr"), hr)
     group, name = (key, image) if own_lr else (dataset, f"{image}-x{hr.shape[0] // small.shape[0]}")
     _write(thumbnail_path(out, group, name, "lr"), small)

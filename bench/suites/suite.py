@@ -1,20 +1,24 @@
-"""Typed reading of suites: the paper's tables as data (`suites/*.toml`), their published values from its CSV files."""
+"""Suites: tables as data (`*.toml`), the paper's and your own, with their published values; every name is checked."""
 
 from __future__ import annotations
 
 import csv
+import math
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path, PureWindowsPath
+from typing import Literal
 
 from bench.errors import BenchError
-from bench.metrics.metric import METRICS, Measure
-from bench.metrics.views import Protocol
-from bench.typed import from_table, unknown
+from bench.metrics.metric import Measure
+from bench.registry import unknown
+from bench.structured import build
 
 SUITES = Path(__file__).parent
+Settings = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
@@ -23,33 +27,32 @@ class Column:
 
     Attributes:
         id: name of the column in the published CSV file and in `bench show`.
-        measure: metric and common protocol, such as `psnr@y,crop4,u8`.
+        measure: metric and common protocol.
         temperature: where the column, not the row, sets it.
+        extra: whether a user asked for it beside the table's own (`--also`).
     """
 
     id: str
-    measure: str
+    measure: Measure
     temperature: float | None = None
-
-    @property
-    def metric(self) -> str:
-        """The metric's name."""
-        return self.measure.partition("@")[0]
+    extra: bool = False
 
 
 @dataclass(frozen=True)
 class AsPublished:
-    """How the published value of a row was made, where that is not the table's common protocol.
+    """How published values of a row were made, where that is not the table's common protocol.
 
     Attributes:
-        protocol: replaces the columns' protocol.
-        settings: of the method, in place of the row's.
+        metrics: which of the row's columns it is about.
+        variant: of these metrics, in place of the columns'.
         note: why, in one sentence.
+        settings: of the method, in place of the row's.
     """
 
-    protocol: str
+    metrics: tuple[str, ...]
+    variant: str
     note: str
-    settings: Mapping[str, Any] | None = None
+    settings: dict[str, str | int | float | bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,44 +61,74 @@ class Row:
 
     Attributes:
         name: how `--method` and the tables call it.
-        key: which line of the published CSV file it is; empty for a row that the paper does not have.
-        method: key of METHODS.
+        method: name of the method, see bench.methods.
         settings: what the method is built with.
-        needs: weight entries, or files of weights, without which it cannot run.
-        beside: the row that one of our own stands next to.
-        describe: what the CSV file says of other rows, for a row that the paper does not have.
+        key: which line of the published CSV file it is; empty for a row that it does not have.
+        published: values where they stand in the suite itself: column of the CSV file -> as printed.
+        describe: what the CSV file says of other rows, for a row that it does not have.
+        needs: weight entries without which it cannot run.
+        files: files of weights of your own, without which it cannot run.
+        beside: the row that one of yours stands next to.
         temperature: of its draws.
+        precision: of the arithmetic: fp32 (IEEE), tf32 or bf16.
         as_published: see there.
     """
 
     name: str
     method: str
-    settings: Mapping[str, Any]
-    key: Mapping[str, str] = field(default_factory=dict)
-    describe: Mapping[str, str] = field(default_factory=dict)
+    settings: dict[str, str | int | float | bool] = field(default_factory=dict)
+    key: dict[str, str] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    describe: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     beside: str = ""
     temperature: float = 0.0
-    as_published: AsPublished | None = None
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    as_published: tuple[AsPublished, ...] = ()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader has to know of published values: an anomaly of the paper, at the cells that it is about.
+
+    Attributes:
+        text: in a sentence or two.
+        rows: names; empty for all.
+        columns: ids; empty for all.
+        datasets: names; empty for all.
+    """
+
+    text: str
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    def is_about(self, row: str, dataset: str, column: str) -> bool:
+        """Whether it belongs to a cell."""
+        places = ((self.rows, row), (self.columns, column), (self.datasets, dataset))
+        return all(not names or name in names for names, name in places)
 
 
 @dataclass(frozen=True)
 class Suite:
-    """One table of the paper.
+    """One table.
 
     Attributes:
         name: such as `table4`; seeds and MLflow's experiment use it.
         title: what the table shows.
-        source: where it was published.
+        source: where it was published; empty for a suite of your own.
         scale: HR size over LR size.
         datasets: in the paper's order.
-        fallback: the data set it runs on where none of the paper's is present.
-        draws: per image, of stochastic rows.
-        published: CSV file of published values.
-        published_column: name of the CSV column of a data set and column.
-        describe: CSV columns that describe a row.
         columns: see Column.
         rows: see Row.
+        fallback: the data set it runs on where none of its own is present.
+        draws: per image, of stochastic rows.
+        published: CSV file of published values; empty where there is none.
+        published_column: name of the CSV column of a data set and column.
+        describe: CSV columns that describe a row.
+        notes: see Note.
+        folder: where its file is.
     """
 
     name: str
@@ -103,46 +136,64 @@ class Suite:
     source: str
     scale: int
     datasets: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
     fallback: str
     draws: int
     published: str
     published_column: str
     describe: tuple[str, ...]
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+    folder: Path
 
     def published_value(self, row: Row, dataset: str, column: Column) -> str | None:
-        """The paper's number as printed (its digits matter), or None where it prints none."""
-        if dataset not in self.datasets or not row.key:
+        """The published number as printed (its digits matter), or None where there is none."""
+        if dataset not in self.datasets or column.extra:
             return None
         name = self.published_column.format(dataset=dataset, column=column.id)
-        text = self.csv_line(row).get(name, "").strip()
+        text = row.published.get(name, self.csv_line(row).get(name, "") if row.key else "").strip()
         return text if text not in ("", "-", "_") else None
 
     def csv_line(self, row: Row) -> Mapping[str, str]:
         """The line of the published CSV file that belongs to a row, or what the row says of itself."""
         if not row.key:
             return row.describe
-        lines = [line for line in _csv(self.published) if all(line.get(k) == v for k, v in row.key.items())]
+        lines = [
+            line for line in _csv(self.folder, self.published) if all(line.get(k) == v for k, v in row.key.items())
+        ]
         if len(lines) != 1:
-            raise BenchError(f"{self.name} row {row.name}: expected one line {dict(row.key)} in {self.published}")
+            raise BenchError(f"{self.name} row {row.name}: expected one line {row.key} in {self.published}")
         return lines[0]
 
     def select(self, names: Iterable[str]) -> tuple[Row, ...]:
-        """The rows of the given names (of a row or of its method, in any case); all where none is given."""
+        """The rows of the given names; all where none is given.
+
+        A name is that of a row (`HCFlow`), or else of a method (`hcflow`: all its rows), or either in another case.
+        """
         chosen: list[Row] = []
         wanted = list(names)
         for name in wanted:
-            found = [r for r in self.rows if name.casefold() in (r.name.casefold(), r.method.casefold())]
-            if not found:
-                raise unknown("method", name, [row.name for row in self.rows], f" in {self.name}")
-            chosen += [row for row in found if row not in chosen]
+            chosen += [row for row in self._named(name) if row not in chosen]
         return tuple(chosen) if wanted else self.rows
 
+    def _named(self, name: str) -> list[Row]:
+        folded = name.casefold()
+        for found in (
+            [row for row in self.rows if row.name == name],
+            [row for row in self.rows if row.method == name],
+            [row for row in self.rows if row.name.casefold() == folded],
+            [row for row in self.rows if row.method.casefold() == folded],
+        ):
+            if found:
+                return found
+        raise unknown("method", name, [row.name for row in self.rows], f" in {self.name}")
 
-def value_name(measure: str, temperature: float) -> str:
-    """Name of a value in a record: the measure's id and the temperature of the draws it was taken of."""
-    return f"{measure} tau={temperature:g}"
+    def with_columns(self, measures: Iterable[str]) -> Suite:
+        """The suite with more columns, for measures that it does not have."""
+        known = {column.measure for column in self.columns if column.temperature is None}
+        new = dict.fromkeys(Measure.parse(text) for text in measures)
+        extra = tuple(Column(measure.id, measure, extra=True) for measure in new if measure not in known)
+        return replace(self, columns=(*self.columns, *extra))
 
 
 def temperature_of(row: Row, column: Column) -> float:
@@ -150,43 +201,142 @@ def temperature_of(row: Row, column: Column) -> float:
     return row.temperature if column.temperature is None else column.temperature
 
 
-def measures_of(row: Row, column: Column) -> tuple[str, str]:
-    """Ids of a cell's two measures: under the table's common protocol, and as published (often the same)."""
-    if row.as_published is None:
+def as_published_of(row: Row, column: Column) -> AsPublished | None:
+    """How the published value of a cell was made, where that is not the table's common protocol."""
+    return next((one for one in row.as_published if column.measure.metric in one.metrics and not column.extra), None)
+
+
+def measures_of(row: Row, column: Column) -> tuple[Measure, Measure]:
+    """A cell's two measures: under the table's common protocol, and as published (often the same)."""
+    other = as_published_of(row, column)
+    if other is None:
         return column.measure, column.measure
-    return column.measure, f"{column.metric}@{row.as_published.protocol}"
+    return column.measure, Measure.parse(f"{column.measure.metric}@{other.variant}")
 
 
 def suite_names() -> list[str]:
-    """The tables there are."""
+    """The suites that come with the project."""
     return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
 def load_suite(name: str) -> Suite:
-    """Read `suites/NAME.toml`; every name in it is checked, and an unknown one is an error that lists the choices."""
-    if name not in suite_names():
-        raise unknown("table", name.removeprefix("table"), [n.removeprefix("table") for n in suite_names()])
-    with (SUITES / f"{name}.toml").open("rb") as stream:
-        raw = tomllib.load(stream)
-    raw["columns"] = tuple(from_table(Column, column, f"{name} column") for column in raw["columns"])
-    raw["rows"] = tuple(_row(row, f"{name} row") for row in raw["rows"])
-    suite = from_table(Suite, {"name": name, **raw}, name)
-    for column in suite.columns:
-        if column.metric not in METRICS:
-            raise unknown("metric", column.metric, list(METRICS), f" in {name}")
-        if METRICS[column.metric].function is not None:
-            Measure.parse(column.measure)
+    """The suite of `--table`: `4` and `table4` are the same.
+
+    Raises:
+        BenchError: there is none of that name; the message lists the choices.
+    """
+    full = f"table{name}" if name.isdigit() else name
+    if full not in suite_names():
+        raise unknown("table", name, [known.removeprefix("table") for known in suite_names()])
+    return read_suite(SUITES / f"{full}.toml")
+
+
+@lru_cache(maxsize=16)
+def read_suite(path: Path) -> Suite:
+    """Read a suite's file; every key, type and name in it is checked.
+
+    Raises:
+        BenchError: one line that names the place and what was expected.
+    """
+    try:
+        return parse_suite(path.stem, path.read_text(encoding="utf-8"), path.parent)
+    except OSError as error:
+        raise BenchError(f"expected a suite's file (.toml), got {path} ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise BenchError(f"{path}: expected TOML in UTF-8, got other bytes") from None
+
+
+def parse_suite(name: str, text: str, folder: Path) -> Suite:
+    """A suite of the text of its file; `folder` is where its CSV file is looked for."""
+    try:
+        raw = build(_SuiteFile, tomllib.loads(text), name)
+        columns = tuple(Column(one.id, Measure.parse(one.measure), one.temperature) for one in raw.columns)
+        suite = Suite(
+            name, raw.title, raw.source, raw.scale, raw.datasets, columns, raw.rows, raw.fallback, raw.draws,
+            raw.published, raw.published_column, raw.describe, raw.notes, folder,
+        )  # fmt: skip
+        _check(suite)
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(f"{name}: expected TOML, got a mistake: {error}") from None
+    except RecursionError:
+        raise BenchError(f"{name}: expected a suite, got TOML that is nested too deep") from None
     return suite
 
 
-def _row(raw: dict[str, Any], where: str) -> Row:
-    published = raw.get("as_published")
-    if published is not None:
-        Protocol.parse(published["protocol"])
-        raw["as_published"] = from_table(AsPublished, published, f"{where} as_published")
-    return from_table(Row, {"settings": {}, **raw}, where)
+@dataclass(frozen=True)
+class _ColumnFile:
+    id: str
+    measure: str
+    temperature: float | None = None
 
 
-def _csv(name: str) -> list[dict[str, str]]:
-    with (SUITES / "published" / name).open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+@dataclass(frozen=True)
+class _SuiteFile:
+    title: str
+    scale: int
+    datasets: tuple[str, ...]
+    columns: tuple[_ColumnFile, ...]
+    rows: tuple[Row, ...]
+    source: str = ""
+    fallback: str = "Sample"
+    draws: int = 5
+    published: str = ""
+    published_column: str = "{dataset}_{column}"
+    describe: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def _check(suite: Suite) -> None:
+    """Refuse what can be read but means nothing."""
+    where = suite.name
+    _refuse(not 1 <= suite.scale <= 16, f"{where}: expected a scale of 1 to 16, got {suite.scale}")
+    _refuse(not 1 <= suite.draws <= 1000, f"{where}: expected 1 to 1000 draws, got {suite.draws}")
+    for kind, names in (
+        ("row", [row.name for row in suite.rows]),
+        ("column", [column.id for column in suite.columns]),
+        ("data set", list(suite.datasets)),
+    ):
+        _refuse(not names, f"{where}: expected at least one {kind}, got none")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        _refuse(bool(twice), f"{where}: expected every {kind} once, got {', '.join(twice)} twice")
+    plain = PureWindowsPath(suite.published).name == suite.published and "\0" not in suite.published
+    _refuse(not plain, f"{where}: expected published to be a plain file name, got {suite.published!r}")
+    try:
+        suite.published_column.format(dataset="", column="")
+    except (KeyError, IndexError, ValueError):
+        raise BenchError(f"{where}: expected {{dataset}} and {{column}} in published_column") from None
+    for row in suite.rows:
+        _check_row(suite, row)
+
+
+def _check_row(suite: Suite, row: Row) -> None:
+    temperatures = [row.temperature, *(column.temperature or 0.0 for column in suite.columns)]
+    right = all(math.isfinite(tau) and 0 <= tau <= 10 for tau in temperatures)
+    _refuse(not right, f"{suite.name} row {row.name}: expected temperatures of 0 to 10, got {temperatures}")
+    _refuse(bool(row.key) and not suite.published, f"{suite.name} row {row.name}: a key needs `published`, a CSV file")
+    metrics = {column.measure.metric for column in suite.columns}
+    for one in row.as_published:
+        for name in one.metrics:
+            if name not in metrics:
+                raise unknown("metric", name, sorted(metrics), f" in {suite.name} row {row.name} as_published")
+            Measure.parse(f"{name}@{one.variant}")
+    suite.csv_line(row)
+
+
+def _refuse(wrong: bool, message: str) -> None:
+    if wrong:
+        raise BenchError(message)
+
+
+@lru_cache(maxsize=16)
+def _csv(folder: Path, name: str) -> tuple[Mapping[str, str], ...]:
+    """The published values: beside the suite, or in `published/` below it."""
+    paths = [path for path in (folder / "published" / name, folder / name) if path.is_file()]
+    if not paths:
+        raise BenchError(f"expected published values in {folder / name}, got no such file")
+    try:
+        with paths[0].open(newline="", encoding="utf-8") as stream:
+            lines = list(csv.DictReader(stream, restval="", strict=True))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BenchError(f"{paths[0]}: expected CSV with a head line, got a mistake: {error}") from None
+    return tuple({str(k).strip(): str(v).strip() for k, v in line.items()} for line in lines)

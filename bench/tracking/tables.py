@@ -11,6 +11,7 @@ import io
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +19,15 @@ from typing import TYPE_CHECKING
 
 from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError
-from bench.records.own_rows import with_own_rows
-from bench.records.store import Journal, Json, load_records
-from bench.records.tables import Cell, cells_of
-from bench.suites.suite import load_suite
+from bench.records.journal import Entry, Journal
+from bench.records.tables import Cell, cells_of, suite_with_runs
+from bench.suites.suite import Suite, load_suite
 from bench.tracking.store import MlflowStore, in_one_line, provenance_tags, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_BEGAN = int(time.time() * 1000)  # what is older and half made was made by a process that is gone
 _RUN, _KEY, _KIND = "bench.run", "bench.key", "bench.kind"
 
 
@@ -82,21 +83,27 @@ def _mirror(store: MlflowStore, out: Path, journal: Journal) -> str:
             parent = str(run.info.run_id)
         elif _KEY in run.data.tags:
             mirrored.add(run.data.tags[_KEY])
-        else:  # a dying server got half of it
+        elif run.info.start_time < _BEGAN or not journal.alive:  # half of it: its writer was killed
             client.delete_run(run.info.run_id)
     if parent is None:
         parent = _create(client, experiment, journal, f"{journal.table} {journal.started}", {_KIND: "reproduction"})
-    for entry in journal.cells:
-        finished = entry["state"] in ("done", "failed")
-        if finished and entry["key"] not in mirrored:
+    for entry in journal.entries:
+        if entry.state in ("done", "failed") and entry.restored and _key_of(entry) not in mirrored:
             _mirror_cell(client, out, experiment, parent, journal, entry)
     if journal.finished:
-        counts = {state: sum(c["state"] == state for c in journal.cells) for state in ("done", "failed", "not run")}
+        counts = {state: sum(one.state == state for one in journal.entries) for state in ("done", "failed", "not run")}
         for state, count in counts.items():
             client.set_tag(parent, f"cells.{state.replace(' ', '_')}", str(count))
         failed = counts["failed"] > 0
         client.set_terminated(parent, "FAILED" if failed else "FINISHED", end_time=_milliseconds(journal.finished))
+    elif not journal.alive:
+        client.set_terminated(parent, "KILLED")
     return parent
+
+
+def _key_of(entry: Entry) -> str:
+    """What tells a mirrored row on a data set from others of its run, and from an earlier state of itself."""
+    return f"{entry.row} on {entry.dataset}, {entry.finished}"[:250]
 
 
 def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, tags: dict[str, str]) -> str:
@@ -107,24 +114,26 @@ def _create(client: MlflowClient, experiment: str, journal: Journal, name: str, 
     return str(run.info.run_id)
 
 
-def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, journal: Journal, entry: Json) -> None:
+def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, journal: Journal, entry: Entry) -> None:
     from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 
-    suite = with_own_rows(load_suite(journal.table), [journal])
-    row = suite.select([entry["row"]])[0]
-    manifest = load_manifest(entry["dataset"])
-    records = load_records(out, entry["key"])
-    cells = [cell for cell in cells_of(suite, row, manifest.name, entry, records) if cell.value is not None]
+    suite = _suite(journal)
+    if suite is None or entry.row not in {row.name for row in suite.rows}:
+        return  # a table of your own, or a row that is gone: its cells cannot be named
+    row = next(row for row in suite.rows if row.name == entry.row)
+    manifest = load_manifest(entry.dataset)
+    cells = [cell for cell in cells_of(suite, row, out, entry) if cell.value is not None]
     name = f"{row.name} on {manifest.name}"
     digest = manifest.digest[:32]
     tags = {
-        _KIND: "cell", "mlflow.parentRunId": parent, "state": entry["state"],
+        _KIND: "cell", "mlflow.parentRunId": parent, "state": entry.state,
         "dataset.name": manifest.name, "dataset.digest": digest,
     }  # fmt: skip
     run = _create(client, experiment, journal, name, tags)
     parameters = {
         "row": row.name, "method": row.method, "dataset": manifest.name, "scale": suite.scale,
-        "temperature": row.temperature, **{f"setting.{k}": v for k, v in row.settings.items()},
+        "temperature": row.temperature, "precision": row.precision,
+        **{f"setting.{k}": v for k, v in row.settings.items()},
     }  # fmt: skip
     now = _milliseconds(journal.finished or journal.started)
     client.log_inputs(run, [DatasetInput(Dataset(manifest.name, digest, "manifest", f"datasets/{manifest.name}.toml"))])
@@ -139,8 +148,16 @@ def _mirror_cell(client: MlflowClient, out: Path, experiment: str, parent: str, 
         tags=[RunTag(key, value) for cell in cells for key, value in _tags(cell).items()],
     )
     client.log_text(run, _per_image(cells), "per_image.csv")
-    client.set_terminated(run, "FINISHED" if entry["state"] == "done" else "FAILED", end_time=now)
-    client.set_tag(run, _KEY, entry["key"])  # last: what lacks it is not whole
+    client.set_terminated(run, "FINISHED" if entry.state == "done" else "FAILED", end_time=now)
+    client.set_tag(run, _KEY, _key_of(entry))  # last: what lacks it is not whole
+
+
+def _suite(journal: Journal) -> Suite | None:
+    """The table of a run, with the rows and columns that it added."""
+    try:
+        return suite_with_runs(load_suite(journal.table.removeprefix("table")), [journal])
+    except BenchError:
+        return None
 
 
 def _metrics(cell: Cell) -> dict[str, float]:
@@ -165,7 +182,7 @@ def _tags(cell: Cell) -> dict[str, str]:
         f"{cell.column}.verdict": f"{cell.verdict}{': ' + cell.reason if cell.reason else ''}",
     }
     if cell.value.infinite:
-        tags[f"{cell.column}.infinite"] = f"the mean is infinite: {cell.value.infinite} images are identical to HR"
+        tags[f"{cell.column}.infinite"] = f"the mean is infinite: {cell.value.infinite} images have an infinite value"
     return tags
 
 

@@ -1,27 +1,28 @@
-"""Weights as data (`weights.toml`): where they lie, that they are the right ones, how to get them.
+"""Weights as data (`weights.toml`): where they lie, and that they are the right ones.
 
 $HCFLOW_WEIGHTS/<folder>/<file>      (else the user cache)
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from bench.downloads.fetch import Remote, Watcher, download, refuse_offline
-from bench.errors import BenchError, StorageError
-from bench.files import make_folder, write_atomically
-from bench.typed import from_table, unknown
+from bench.downloads.digests import DigestRecord, file_digest
+from bench.errors import BenchError
+from bench.registry import unknown
+from bench.structured import build
+from bench.weights.contents import Contents, Kind, read_contents
 from hcflow.files import user_cache
 
 TRAINED = Path(__file__).parent / "trained"
 """Weights that were trained with this project and come with it."""
+
+State = Literal["present", "shipped", "wrong file", "missing"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,13 @@ class WeightEntry:
         licence: of the file.
         urls: mirrors; empty where only a person can get it.
         sha256: whole digests that are accepted.
-        sha256_prefix: starts of digests that are accepted.
+        sha256_prefix: starts of digests that are accepted, if what the file holds is right too.
+        kind: what the file holds; "" where only its digest tells.
+        preset: name of the HCFlow configuration that it must be.
+        scale: that an HCFlow network must have.
+        task: that an HCFlow network must have.
+        params: numbers of parameters, any of which is right; empty for any.
+        variables: that a MATLAB file must have.
         note: what to know or to do.
         shipped: whether it is a part of this project (in `trained`), not of the weights' root.
     """
@@ -47,18 +54,49 @@ class WeightEntry:
     urls: tuple[str, ...] = ()
     sha256: tuple[str, ...] = ()
     sha256_prefix: tuple[str, ...] = ()
+    kind: Literal["hcflow", "tensors", "matlab", ""] = ""
+    preset: str = ""
+    scale: int | None = None
+    task: Literal["super-resolution", "rescaling", ""] = ""
+    params: tuple[int, ...] = ()
+    variables: tuple[str, ...] = ()
     note: str = ""
     shipped: bool = False
 
     def accepts(self, digest: str) -> bool:
-        """Whether a file with this digest is the one; anything is, where no digest is known."""
+        """Whether a file with this digest may be the one; any may, where no digest is known."""
         known = (*self.sha256, *self.sha256_prefix)
         return not known or digest.startswith(known)
+
+    @property
+    def recognisable(self) -> bool:
+        """Whether the right file can be told from others; it cannot where nobody published one."""
+        return bool(self.shipped or self.sha256 or self.sha256_prefix or self.preset or self.params or self.variables)
 
     @property
     def path(self) -> Path:
         """Where it lies or would lie."""
         return (TRAINED if self.shipped else weights_root()) / self.file
+
+    @property
+    def expectation(self) -> str:
+        """What the file must hold, for messages."""
+        if self.kind == "hcflow":
+            counts = " or ".join(f"{count:,}" for count in self.params)
+            return f"{self.preset or 'an HCFlow network'} (x{self.scale}, {self.task}, {counts} parameters)"
+        if self.kind == "matlab":
+            return f"MATLAB variables {', '.join(self.variables)}"
+        return f"tensors with {' or '.join(f'{count:,}' for count in self.params)} numbers"
+
+    def describes(self, found: Contents) -> bool:
+        """Whether that is what the file must hold."""
+        return (
+            self.preset in ("", found.preset)
+            and self.scale in (None, found.scale)
+            and self.task in ("", found.task)
+            and (not self.params or found.parameters in self.params)
+            and set(self.variables) <= set(found.variables)
+        )
 
 
 def weights_root() -> Path:
@@ -70,7 +108,7 @@ def weights_root() -> Path:
 def weight_entries() -> dict[str, WeightEntry]:
     """All entries by id."""
     raw = tomllib.loads(Path(__file__).with_name("weights.toml").read_text(encoding="utf-8"))
-    entries = [from_table(WeightEntry, entry, "weights.toml") for entry in raw["weights"]]
+    entries = [build(WeightEntry, entry, f"weights.toml, {entry.get('id')}") for entry in raw["weights"]]
     return {entry.id: entry for entry in entries}
 
 
@@ -80,7 +118,7 @@ def weight_names() -> list[str]:
 
 
 def weight_entry(name: str) -> WeightEntry:
-    """The entry of that id, or of a file of one's own (an absolute path); else an error that lists the choices."""
+    """The entry of that id, or of a file of your own (an absolute path); else an error that lists the choices."""
     if Path(name).is_absolute():
         return WeightEntry(name, name, "a row of your own", "of whoever trained it", note="train it again")
     if name not in weight_entries():
@@ -89,7 +127,9 @@ def weight_entry(name: str) -> WeightEntry:
 
 
 def resolve(name: str) -> Path:
-    """The file, after its digest was compared.
+    """The file, after its digest was compared and, where that does not tell, what it holds.
+
+    So a row of the paper only runs on the paper's weights or on weights of the paper's architecture.
 
     Raises:
         BenchError: it is missing ("needs weights NAME" and how to get it) or is another file.
@@ -97,21 +137,72 @@ def resolve(name: str) -> Path:
     entry = weight_entry(name)
     if not entry.path.is_file():
         raise BenchError(f"needs weights {name}: {how_to_get(entry)}")
-    digest = weight_digest(name)
-    recorded = _recorded().get(name, digest)
-    if not entry.accepts(digest) or recorded != digest:
-        expected = (
-            recorded[:16] if recorded != digest else " or ".join(d[:16] for d in entry.sha256 + entry.sha256_prefix)
-        )
-        raise BenchError(f"{entry.path}: expected a file with SHA-256 {expected}, got {digest[:16]}; replace it")
+    if not Path(name).is_absolute():
+        refuse_other(entry, entry.path, recorded_digests().read().get(name))
     return entry.path
+
+
+def refuse_other(entry: WeightEntry, file: Path, recorded: str | None = None) -> str:
+    """Compare a file with an entry; returns its SHA-256.
+
+    Args:
+        entry: what it shall be.
+        file: wherever it lies.
+        recorded: the digest that it had at the first download or import, where none is published.
+
+    Raises:
+        BenchError: it is another file.
+    """
+    digest = file_digest(file)
+    remedy = "it is another file"
+    if file == entry.path:
+        remedy = f"replace it: {how_to_get(entry)}{'' if entry.shipped else ' --replace'}"
+    if not entry.accepts(digest) or (recorded or digest) != digest:
+        expected = recorded if entry.accepts(digest) else None
+        shown = expected[:16] if expected else " or ".join(d[:16] for d in entry.sha256 + entry.sha256_prefix)
+        raise BenchError(f"{file}: expected {entry.id} with SHA-256 {shown}, got {digest[:16]}; {remedy}")
+    if digest in entry.sha256:
+        return digest
+    if not entry.recognisable:
+        raise BenchError(f"{file}: expected no file for {entry.id}, which nobody published; {entry.note}")
+    if entry.kind and checked_digests().read().get(digest) != _question(entry):
+        found = _contents(file, entry.kind, digest)
+        if not entry.describes(found):
+            raise BenchError(f"{file}: expected {entry.id}, {entry.expectation}, got {found}; {remedy}")
+    return digest
+
+
+@lru_cache(maxsize=64)
+def _contents(file: Path, kind: Kind, digest: str) -> Contents:
+    """One reading of a file; its digest is there to notice that it changed."""
+    return read_contents(file, kind)
+
+
+def remember_checked(entry: WeightEntry, digest: str) -> None:
+    """Record that a file holds what it must, so that later runs need not load it to know."""
+    if digest not in entry.sha256:
+        checked_digests().remember({digest: _question(entry)})
+
+
+def _question(entry: WeightEntry) -> str:
+    """What was asked of the contents; another question is asked again."""
+    return f"{entry.kind}: {entry.expectation}"
 
 
 def weight_digest(name: str) -> str:
     """SHA-256 of the file."""
-    path = weight_entry(name).path
-    status = path.stat()
-    return _file_digest(path, status.st_size, status.st_mtime_ns)
+    return file_digest(weight_entry(name).path)
+
+
+def state(entry: WeightEntry) -> State:
+    """Whether the file is at hand and right, in a word or two."""
+    if not entry.path.is_file():
+        return "missing"
+    try:
+        resolve(entry.id)
+    except BenchError:
+        return "wrong file"
+    return "shipped" if entry.shipped else "present"
 
 
 def how_to_get(entry: WeightEntry) -> str:
@@ -120,75 +211,16 @@ def how_to_get(entry: WeightEntry) -> str:
         return "it comes with this project: install or check it out again"
     if entry.urls:
         return f"python -m bench weights fetch {entry.id}"
+    if not entry.recognisable:
+        return entry.note
     return f"{entry.note}; then python -m bench weights import {entry.id} FILE"
 
 
-def import_file(name: str, file: Path) -> Path:
-    """Copy a file that a person got into the root, after its digest was compared; returns where it is."""
-    entry = weight_entry(name)
-    if entry.shipped:
-        raise BenchError(f"{name}: expected weights to import, got some that come with this project")
-    if not file.is_file():
-        raise BenchError(f"expected a file of weights, got {file}; check the path")
-    status = file.stat()
-    digest = _file_digest(file, status.st_size, status.st_mtime_ns)
-    if not entry.accepts(digest):
-        expected = " or ".join(known[:16] for known in entry.sha256 + entry.sha256_prefix)
-        raise BenchError(f"{file}: expected {name} with SHA-256 {expected}, got {digest[:16]}; it is another file")
-    make_folder(entry.path.parent)
-    temporary = entry.path.with_name(f".{entry.path.name}.part")
-    try:
-        shutil.copyfile(file, temporary)
-        temporary.replace(entry.path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BenchError(
-            f"{entry.path}: expected a place to write to, got {error.strerror}; set HCFLOW_WEIGHTS"
-        ) from None
-    _record(entry, digest)
-    return entry.path
+def recorded_digests() -> DigestRecord:
+    """Digests of files of which none is published, by the entry's id, as first downloaded or imported."""
+    return DigestRecord(weights_root() / "digests.json", "ids")
 
 
-def fetch(name: str, watcher: Watcher | None = None, offline: bool = False) -> Path:
-    """Download a file of weights, compare it, and record its digest where nobody publishes one."""
-    entry = weight_entry(name)
-    if not entry.urls:
-        raise BenchError(f"{name}: expected a source to download from, got one for hands only: {how_to_get(entry)}")
-    recorded = _recorded().get(name)
-    known = entry.sha256 + entry.sha256_prefix or ((recorded,) if recorded else ())
-    if not entry.path.is_file():
-        refuse_offline(offline, f"download {name}")
-        make_folder(entry.path.parent)
-    remote = Remote(entry.urls, known, recorded=_record_path() if recorded else None)
-    _record(entry, download(remote, entry.path, watcher, offline))
-    return entry.path
-
-
-def _record(entry: WeightEntry, digest: str) -> None:
-    """Remember the digest of a file of which none is published."""
-    known = _recorded()
-    if entry.sha256 or entry.sha256_prefix or known.get(entry.id) == digest:
-        return
-    try:
-        write_atomically(_record_path(), json.dumps(known | {entry.id: digest}, indent=1, sort_keys=True).encode())
-    except OSError as error:
-        raise StorageError(f"{_record_path()}: expected a place to write to, got {error.strerror}") from None
-
-
-def _recorded() -> dict[str, str]:
-    path = _record_path()
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-    except ValueError:
-        raise BenchError(f"{path}: expected ids and digests, got something else; delete it") from None
-
-
-def _record_path() -> Path:
-    return weights_root() / "digests.json"
-
-
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, size: int, modified: int) -> str:
-    """SHA-256 of a file; size and time of change are there to notice that it changed."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def checked_digests() -> DigestRecord:
+    """By digest: what the files were found to hold."""
+    return DigestRecord(weights_root() / "checked.json", "digests")

@@ -13,7 +13,10 @@ from hcflow.checks import checking
 from hcflow.errors import SingularWeightError
 from hcflow.flow.transform import Transform
 
-__all__ = ["InvertibleConv", "invert", "solve_together"]
+__all__ = ["WITHOUT_FLOAT64", "InvertibleConv", "invert", "solve_together"]
+
+WITHOUT_FLOAT64 = ("mps",)
+"""Kinds of devices that do not compute in float64."""
 
 
 def invert(weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -22,7 +25,7 @@ def invert(weight: Tensor, dtype: torch.dtype) -> Tensor:
     Raises:
         SingularWeightError: a condition number (1-norm) leaves under two digits of the weight's precision.
     """
-    wide = weight.double()
+    wide = _in_float64(weight)
     inverse = torch.linalg.inv_ex(wide).inverse
     if checking():
         condition = float((_norm(wide) * _norm(inverse)).max())
@@ -32,7 +35,7 @@ def invert(weight: Tensor, dtype: torch.dtype) -> Tensor:
                 f"expected a 1x1 convolution with condition number below {limit:.0e} for {weight.dtype}, got "
                 f"{condition:.1e}; the weights are damaged or training diverged: use an earlier checkpoint"
             )
-    return inverse.to(dtype)
+    return inverse.to(weight.device, dtype)
 
 
 class InvertibleConv(Transform):
@@ -57,7 +60,7 @@ class InvertibleConv(Transform):
 
     def _log_det(self, x: Tensor) -> Tensor:
         log_abs_det = _log_abs_det(self.weight) if self.solved is None else self.solved[0]
-        return (log_abs_det * (x.shape[2] * x.shape[3])).to(x.dtype).expand(len(x))
+        return (log_abs_det * (x.shape[2] * x.shape[3])).to(x.device, x.dtype).expand(len(x))
 
 
 @contextmanager
@@ -85,7 +88,12 @@ def solve_together(model: nn.Module) -> Iterator[None]:
 
 def _log_abs_det(weight: Tensor) -> Tensor:
     """log|det W| in float64, of one matrix or of a stack."""
-    return torch.linalg.slogdet(weight.double()).logabsdet
+    return torch.linalg.slogdet(_in_float64(weight)).logabsdet
+
+
+def _in_float64(weight: Tensor) -> Tensor:
+    """The weight in float64; on the CPU where its device has none."""
+    return (weight.cpu() if weight.device.type in WITHOUT_FLOAT64 else weight).double()
 
 
 def _norm(matrix: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import torch
 
 from hcflow.errors import ConfigError
+from hcflow.flow.invconv import WITHOUT_FLOAT64
 from hcflow.folded.level import FoldedLevel
 from hcflow.level import Level
 from hcflow.model import Decoder, HCFlow
@@ -18,6 +19,8 @@ Precision = Literal["fp32", "bf16"]
 
 def fold(model: HCFlow, precision: Precision = "fp32") -> Decoder:
     """Make a decoder that computes what `model.decode` computes, faster; it does not follow later changes.
+
+    It is on the device of the model and can be moved to another one.
 
     ActNorms and output scales are folded into convolutions, 1x1 inverses are computed once, dense blocks
     do not concatenate. With "bf16" the networks (conditioners, subnets) run in bfloat16; the flow they steer
@@ -33,5 +36,12 @@ def fold(model: HCFlow, precision: Precision = "fp32") -> Decoder:
     if dtypes != {torch.float32}:
         raise ConfigError(f"expected a model in float32, got {', '.join(sorted(map(str, dtypes)))}")
     dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+    device = next(model.parameters()).device
+    if device.type in WITHOUT_FLOAT64:  # in which constants are computed
+        state = {key: value.cpu() for key, value in model.state_dict().items()}
+        with torch.device("meta"):
+            model = HCFlow(model.config)
+        model.load_state_dict(state, assign=True)
     levels = [FoldedLevel(level, dtype) for level in model.levels if isinstance(level, Level)]
-    return Decoder(model.config, levels).eval()
+    decoder = Decoder(model.config, levels).eval()
+    return decoder if device == next(decoder.parameters()).device else decoder.to(device)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hcflow.nets.dense import dense_convolutions
 from hcflow.nets.rrdb import RRDB, Conditioner
 from hcflow.nets.subnets import DenseBlock
 
-__all__ = ["FoldedConditioner", "FoldedDense", "constant", "conv"]
+__all__ = ["FoldedConditioner", "FoldedDense", "constant", "conv", "runs_blocked"]
 
 
 def constant(x: Tensor, dtype: torch.dtype) -> nn.Parameter:
@@ -28,40 +29,44 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.conv2d(x.to(weight.dtype), weight, bias, padding=weight.shape[-1] // 2)
 
 
+def runs_blocked(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN convolves in this precision on this device; bfloat16 takes a CPU with AVX512 or AMX."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class FoldedDense(nn.Module):
     """A DenseBlock times `scale`, whose features lie one after another in one buffer.
 
-    On CPU the buffer is (block, H, W, growth) in memory, seen as a 3-D image with depth `block`: any number
-    of leading blocks is contiguous, so a convolution over all features so far is a 3-D convolution of a view,
-    and nothing is concatenated. Elsewhere the block runs as it is written.
+    Where oneDNN runs, the buffer is (block, H, W, growth) in memory, seen as a 3-D image with depth `block`: any
+    number of leading blocks is contiguous, so a convolution over all features so far is a 3-D convolution of a view,
+    and nothing is concatenated. Elsewhere the block runs as it is written. Weights lie as the device that they are on
+    needs them, and are put into the other order when they are moved to another one.
     """
 
     def __init__(self, dense: DenseBlock, dtype: torch.dtype, scale: float = 1.0) -> None:
         super().__init__()
-        dense = copy.deepcopy(dense).requires_grad_(False)
         convs: list[nn.Conv2d] = list(dense.convs)  # type: ignore[arg-type]
-        with torch.no_grad():
-            for parameter in convs[4].parameters():
-                parameter.mul_(scale)
-        self.growth = convs[0].out_channels
-        self.blocks = -(-convs[0].in_channels // self.growth)  # of the input, the last one padded with zeros
-        self.plain: DenseBlock | None = None
-        if torch.backends.mkldnn.is_available() and convs[0].weight.device.type == "cpu":
-            self.weights = nn.ParameterList(self._blocked(each.weight, dtype) for each in convs)
-            self.biases = nn.ParameterList(
-                constant(each.bias, dtype)  # type: ignore[arg-type]
-                for each in convs
-            )
-        else:
-            self.plain = dense.to(dtype).to(memory_format=torch.channels_last)
         self.dtype = dtype
+        self.inputs = convs[0].in_channels
+        self.growth = convs[0].out_channels
+        self.blocks = -(-self.inputs // self.growth)  # of the input, the last one padded with zeros
+        factors = (1.0, 1.0, 1.0, 1.0, scale)
+        self.weights, self.biases = (
+            nn.ParameterList(constant(x * by, dtype) for x, by in zip(tensors, factors, strict=True))
+            for tensors in ([conv.weight for conv in convs], [torch.as_tensor(conv.bias) for conv in convs])
+        )
+        self.blocked = False
+        self._arrange()
 
     def forward(self, x: Tensor, buffer: Tensor | None = None) -> Tensor:
         """Map (1, in, H, W) to (1, out, H, W); `buffer` is what `new_buffer` made for this block."""
-        if self.plain is not None:
-            return self.plain(x.to(self.dtype))
+        if not self.blocked:
+            return dense_convolutions(x.to(self.dtype), list(self.weights), list(self.biases))
         if buffer is None:
             buffer = self.new_buffer(x)
+            assert buffer is not None
         padding = self.blocks * self.growth - x.shape[1]
         if padding:
             x = F.pad(x, (0, 0, 0, 0, 0, padding))
@@ -71,8 +76,10 @@ class FoldedDense(nn.Module):
             torch._C._nn.leaky_relu(out, 0.2, out=buffer[:, :, self.blocks + i : self.blocks + i + 1])
         return self._conv(buffer, 4)[:, :, 0]
 
-    def new_buffer(self, x: Tensor) -> Tensor:
-        """Memory for the features of one image of the size of x: (1, growth, blocks, H, W)."""
+    def new_buffer(self, x: Tensor) -> Tensor | None:
+        """Memory for the features of one image of the size of x: (1, growth, blocks, H, W); None where none is used."""
+        if not self.blocked:
+            return None
         shape = (1, self.blocks + 4, *x.shape[-2:], self.growth)
         return torch.empty(shape, dtype=self.dtype).permute(0, 4, 1, 2, 3)
 
@@ -80,14 +87,31 @@ class FoldedDense(nn.Module):
         # F.conv3d would choose a slow kernel for small images
         return torch.mkldnn_convolution(x, self.weights[i], self.biases[i], (0, 1, 1), (1, 1, 1), (1, 1, 1), 1)
 
-    def _blocked(self, weight: Tensor, dtype: torch.dtype) -> nn.Parameter:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or cast, as every module does, and arrange the weights for where they are now."""
+        super()._apply(fn, recurse)
+        self._arrange()
+        return self
+
+    def _arrange(self) -> None:
+        self.dtype = self.weights[0].dtype
+        blocked = runs_blocked(self.weights[0].device, self.dtype)
+        if blocked != self.blocked:
+            self.blocked = blocked
+            arrange = self._to_blocks if blocked else self._from_blocks
+            self.weights = nn.ParameterList(arrange(weight) for weight in self.weights)
+
+    def _to_blocks(self, weight: Tensor) -> nn.Parameter:
         """(out, in, 3, 3) -> (out, growth, blocks, 3, 3)."""
-        first = weight.shape[1] % self.growth or self.growth  # channels of the last block of the input
-        at = (self.blocks - 1) * self.growth + first
-        padding = weight.new_zeros(len(weight), self.growth - first, 3, 3)
-        weight = torch.cat((weight[:, :at], padding, weight[:, at:]), 1)
-        blocks = weight.unflatten(1, (-1, self.growth)).transpose(1, 2).to(dtype)
+        padding = weight.new_zeros(len(weight), self.blocks * self.growth - self.inputs, 3, 3)
+        weight = torch.cat((weight[:, : self.inputs], padding, weight[:, self.inputs :]), 1)
+        blocks = weight.unflatten(1, (-1, self.growth)).transpose(1, 2)
         return nn.Parameter(blocks.contiguous(memory_format=torch.channels_last_3d), requires_grad=False)
+
+    def _from_blocks(self, weight: Tensor) -> nn.Parameter:
+        """The inverse of `_to_blocks`."""
+        weight = weight.transpose(1, 2).flatten(1, 2)
+        return constant(torch.cat((weight[:, : self.inputs], weight[:, self.blocks * self.growth :]), 1), weight.dtype)
 
 
 class FoldedConditioner(nn.Module):
@@ -124,7 +148,7 @@ class FoldedConditioner(nn.Module):
 
     def _trunks(self, first: Tensor) -> Tensor:
         dense = self.trunks[0][0][0]  # type: ignore[index]
-        buffer = None if dense.plain is not None else dense.new_buffer(first)
+        buffer = dense.new_buffer(first)
         u1 = _trunk(self.trunks[0], first, buffer)
         u2 = conv(_trunk(self.trunks[1], u1, buffer), self.last, self.last_bias).add_(first)
         return torch.cat((u1, u2), 1) if self.both else u2

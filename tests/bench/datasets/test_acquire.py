@@ -19,8 +19,6 @@ from bench.datasets.local import pixel_digest, presence, read_hr, recorded_diges
 from bench.datasets.manifest import ImageEntry, Manifest, Source
 from bench.downloads import fetch
 from bench.errors import BenchError, StorageError
-from bench.weights import entries as weights
-from bench.weights.entries import WeightEntry
 from hcflow.images.io import write_png
 
 IMAGES = {name: np.random.default_rng(i).integers(0, 256, (8, 9, 3), dtype=np.uint8) for i, name in enumerate("ab")}
@@ -93,7 +91,7 @@ def test_an_archive(site: tuple[str, Path], tmp_path: Path) -> None:
     assert acquire.fetch(manifest).stored == ["a", "b"]
     assert downloads(tmp_path / "root") == ["digests.json"]
     assert not (tmp_path / "evil.png").exists()
-    assert list(acquire.recorded_downloads()) == [f"{url}/toy.zip"]
+    assert list(acquire.recorded_downloads().read()) == [f"{url}/toy.zip"]
 
 
 def test_an_archive_that_changed_since_its_first_download_is_refused(site: tuple[str, Path], tmp_path: Path) -> None:
@@ -128,11 +126,11 @@ def test_what_turned_out_to_be_wrong_is_neither_kept_nor_recorded(
     with pytest.raises(BenchError, match=r"Toy: expected all of its 2 images, got . fewer \((a, )?b\): ") as error:
         acquire.fetch(manifest)
     assert "\n" not in str(error.value)
-    assert acquire.recorded_downloads() == {}
+    assert acquire.recorded_downloads().read() == {}
     (folder / "toy.zip").write_bytes(good)
     acquire.fetch(manifest)
     assert presence(manifest).state == "present"
-    assert list(acquire.recorded_downloads()) == [f"{url}/toy.zip"]
+    assert list(acquire.recorded_downloads().read()) == [f"{url}/toy.zip"]
 
 
 def test_a_full_disk_keeps_the_archive(site: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,17 +259,3 @@ def test_a_run_can_fetch_what_is_missing(
     assert "error: " in captured.err  # the set that could not be had
     assert "offline" in captured.err
     assert "needs data Set5" in captured.out
-
-
-def test_weights_are_fetched_compared_and_recorded(site: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    url, folder = site
-    (folder / "w.pth").write_bytes(b"weights")
-    entry = WeightEntry("w", "w/w.pth", "a method", "free", urls=(f"{url}/w.pth",))
-    monkeypatch.setattr(weights, "weight_entries", lambda: {"w": entry})
-    path = weights.fetch("w")
-    assert weights.resolve("w") == path
-    path.unlink()
-    (folder / "w.pth").write_bytes(b"others")
-    with pytest.raises(BenchError, match="expected SHA-256"):
-        weights.fetch("w")
-    assert not path.exists()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import email.utils
 import hashlib
+import multiprocessing
+import socket
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from bench.downloads import fetch
+from bench.downloads import fetch, http
 from bench.downloads.fetch import Remote, Unreachable, download, refuse_offline
+from bench.downloads.locks import one_at_a_time
 from bench.errors import BenchError
 
 BODY = bytes(range(256)) * 4000
@@ -27,6 +33,7 @@ class Server:
         self.cut: int | None = None  # bytes after which the first connection ends
         self.ranges = True
         self.tag = '"one"'
+        self.retry_after = ""
         self.body = BODY
         self.location: str | None = None
         self.kind = "application/octet-stream"
@@ -53,6 +60,8 @@ class Server:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         if self.statuses:
             request.send_response(self.statuses.pop(0))
+            if self.retry_after:
+                request.send_header("Retry-After", self.retry_after)
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
@@ -117,12 +126,16 @@ class Watcher:
     def __init__(self) -> None:
         self.started: list[tuple[str, int | None, int]] = []
         self.bytes = 0
+        self.waits: list[str] = []
 
     def start(self, name: str, total: int | None, done: int) -> None:
         self.started.append((name, total, done))
 
     def advance(self, n: int) -> None:
         self.bytes += n
+
+    def wait(self, reason: str) -> None:
+        self.waits.append(reason)
 
 
 def test_a_file_arrives_whole_and_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
@@ -154,7 +167,7 @@ def test_so_does_one_that_a_killed_process_left(
         def advance(self, n: int) -> None:
             raise Killed
 
-    monkeypatch.setattr(fetch, "_CHUNK", 1000)
+    monkeypatch.setattr(http, "_CHUNK", 1000)
     with pytest.raises(Killed):
         download(remote(server), target, Kills())
     assert not target.exists()
@@ -312,3 +325,198 @@ def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     gone.close()
     with pytest.raises(BenchError, match="Connection refused"):
         download(Remote((f"{gone.url}/x",)), tmp_path / "x")
+
+
+@pytest.fixture
+def raw(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Starts servers that send these bytes to whoever asks, in pieces with a pause before each; gives their address."""
+    monkeypatch.setattr(fetch, "_BACKOFF", ())
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    listening: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+    over = threading.Event()
+
+    def serve(listener: socket.socket, pieces: list[bytes], pause: float) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.recv(65536)
+                    for piece in pieces:
+                        if pause and over.wait(pause):
+                            return
+                        connection.sendall(piece)
+                except OSError:
+                    pass
+
+    def start(*pieces: bytes, pause: float = 0.0) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listening.append(listener)
+        threads.append(threading.Thread(target=serve, args=(listener, list(pieces), pause)))
+        threads[-1].start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/file.bin"
+
+    yield start
+    over.set()
+    for listener in listening:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    for thread in threads:
+        thread.join(5)
+
+
+def answer(*headers: str, body: bytes = b"") -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", "Connection: close", *headers, "", ""]).encode("latin-1") + body
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (answer(f"Content-Length: {'9' * 5000}"), "expected a length in bytes, got one of 5000 digits"),
+        (answer("Content-Length: 999999999999999"), "expected room for 999999999999999 bytes, got"),
+        (answer("Transfer-Encoding: chunked", body=b"-5\r\n" + bytes(10**6)), "got a negative one"),
+        (answer("Transfer-Encoding: chunked", body=b"zz\r\nxx"), "the connection broke (IncompleteRead)"),
+        (answer("Transfer-Encoding: chunked", body=b"5\r\nab"), "the connection broke (IncompleteRead)"),
+        (
+            answer("Transfer-Encoding: chunked", body=b"f" * 60000 + b"\r\n" + bytes(2000)),
+            "expected at most 1000 bytes",
+        ),
+        (
+            answer("Content-Encoding: gzip", "Content-Length: 3", body=b"abc"),
+            "expected the file as it is, got it encoded",
+        ),
+        (b"HTTP/1.1 302 F\r\nLocation: http://[bad\r\n\r\n", "got a malformed one (Invalid IPv6 URL)"),
+        (
+            b"HTTP/1.1 302 F\r\nLocation: http://h:99999999/\r\n\r\n",
+            "expected an http or https address, got http://h:9",
+        ),
+        (b"HTTP/1.1 302 F\r\nLocation: /\x1b[31m\r\n\r\n", "tried 1 times"),  # the same again and again, quoted
+        (b"HTTP/1.1 404 a\x1b[31mb\r\n\r\n", "got HTTP 404 a [31mb"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n", "the connection broke (HTTPException)"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "the connection broke (LineTooLong)"),
+        (b"\x16\x03\x01 nonsense\r\n\r\n", "the connection broke (BadStatusLine)"),
+        (b"", "the connection broke"),
+        (b"HTTP/1.1 200 OK\r\nContent-Ty", "expected a file, got nothing"),
+        (answer("Content-Length: 0"), "expected a file, got nothing"),
+    ],
+)
+def test_answers_that_mean_harm_are_one_line(
+    raw: Callable[..., str], tmp_path: Path, said: bytes, message: str
+) -> None:
+    with pytest.raises(BenchError) as error:
+        download(Remote((raw(said),), limit=None if "room" in message else 1000), tmp_path / "file.bin")
+    text = str(error.value)
+    if "31m" in repr(said) and "302" in repr(said):
+        assert "HTTP 302" in text or "the connection broke" in text
+    else:
+        assert message in text
+    assert text.isprintable()
+    assert not (tmp_path / "file.bin").exists()
+
+
+def test_chunks_are_put_together(raw: Callable[..., str], tmp_path: Path) -> None:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (BODY[:3000], BODY[3000:])) + b"0\r\n\r\n"
+    url = raw(answer("Transfer-Encoding: chunked", body=body))
+    assert download(Remote((url,), digests=(DIGEST,)), tmp_path / "file.bin") == DIGEST
+
+
+def test_addresses_that_are_not_ascii(server: Server, tmp_path: Path) -> None:
+    assert download(Remote((f"{server.url}/Größe 1/ä?b=ü",), digests=(DIGEST,)), tmp_path / "a") == DIGEST
+    assert server.requests[-1][0] == "/Gr%C3%B6%C3%9Fe%201/%C3%A4?b=%C3%BC"
+    server.location = "/zwei/ö".encode().decode("latin-1")
+    assert download(remote(server), tmp_path / "b") == DIGEST
+    assert server.requests[-1][0] == "/zwei/%C3%B6"
+
+
+@pytest.mark.parametrize("url", ["http://[bad", "http://", "http://h:port/", f"http://{'a' * 70}.ü/"])
+def test_malformed_addresses(url: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="expected an http or https address, got http"):
+        download(Remote((url,)), tmp_path / "x")
+
+
+def test_a_server_that_drips_is_given_up(
+    raw: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "WINDOW", 0.3)
+    url = raw(answer("Content-Length: 1000"), *([b"x"] * 1000), pause=0.05)
+    start = time.monotonic()
+    with pytest.raises(Unreachable, match=r"expected 1024 bytes per second, got \d+; tried 1 times"):
+        download(Remote((url,)), tmp_path / "file.bin")
+    assert time.monotonic() - start < 3
+
+
+def test_so_is_one_whose_headers_drip(raw: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER", 0.3)
+    url = raw(b"HTTP/1.1 200 OK\r\nX: ", *([b"x"] * 1000), pause=0.05)
+    start = time.monotonic()
+    with pytest.raises(Unreachable, match=r"the connection broke \(TimeoutError\)"):
+        download(Remote((url,)), tmp_path / "file.bin")
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("said", "pause"),
+    [("2", 2.0), ("0", 0.0), ("nonsense", 0.0), ("-5", 0.0), ("date", 30.0), ("9" * 5000, None), ("61", None)],
+)
+def test_a_server_may_ask_for_a_pause_but_not_a_long_one(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, pause: float | None
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(fetch.time, "sleep", slept.append)
+    server.statuses = [429]
+    server.retry_after = email.utils.formatdate(time.time() + 30, usegmt=True) if said == "date" else said
+    watcher = Watcher()
+    if pause is None:
+        with pytest.raises(Unreachable, match="HTTP 429, and asks to come back in"):
+            download(remote(server), tmp_path / "file.bin", watcher)
+        assert slept == []
+    else:
+        assert download(remote(server), tmp_path / "file.bin", watcher) == DIGEST
+        assert slept == [pytest.approx(pause, abs=2)]
+        assert len(watcher.waits) == (pause > 2)
+
+
+def _worker(url: str, target: Path, results: multiprocessing.Queue[str]) -> None:
+    try:
+        results.put(download(Remote((url,), digests=(DIGEST,)), target))
+    except BenchError as error:
+        results.put(str(error))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file locks there")
+def test_of_several_processes_one_downloads_and_the_others_find_it(server: Server, tmp_path: Path) -> None:
+    target, context = tmp_path / "file.bin", multiprocessing.get_context("fork")
+    results: multiprocessing.Queue[str] = context.Queue()
+    real = server.answer
+
+    def slow(request: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.2)
+        real(request)
+
+    server.answer = slow  # type: ignore[method-assign]
+    workers = [context.Process(target=_worker, args=(f"{server.url}/file.bin", target, results)) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    assert [results.get(timeout=20) for _ in workers] == [DIGEST] * 6
+    for worker in workers:
+        worker.join()
+    assert len(server.requests) == 1
+    assert leftovers(target) == []
+
+
+def test_whoever_waits_is_told(server: Server, tmp_path: Path) -> None:
+    target, watcher = tmp_path / "file.bin", Watcher()
+    with one_at_a_time(target):
+        thread = threading.Thread(target=download, args=(remote(server), target, watcher))
+        thread.start()
+        for _ in range(200):
+            if watcher.waits:
+                break
+            time.sleep(0.01)
+        target.write_bytes(BODY)
+    thread.join()
+    assert watcher.waits == ["another process is downloading file.bin: waiting for it"]
+    assert server.requests == []

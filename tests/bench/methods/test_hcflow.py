@@ -25,6 +25,7 @@ from bench.runs.thumbnails import lr_path
 from bench.suites import suite
 from bench.suites.suite import Row, load_suite
 from bench.weights import entries as weights
+from bench.weights.acquire import import_file
 from bench.weights.entries import WeightEntry, weight_entries
 from hcflow.checkpoint import save
 from hcflow.images.tensors import to_pixels, to_tensor
@@ -239,7 +240,7 @@ def test_what_ships_is_whole_and_what_it_says():
             assert entry.sha256
             assert weights.resolve(entry.id) == entry.path
             with pytest.raises(BenchError, match="come with this project"):
-                weights.import_file(entry.id, entry.path)
+                import_file(entry.id, entry.path)
 
 
 def test_rows_without_a_line_in_the_paper_describe_themselves():

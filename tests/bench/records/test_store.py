@@ -1,100 +1,188 @@
-"""Records survive what happens to processes and disks."""
+"""Records survive what happens to processes, disks and files; what cannot be read is set aside, never counted."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench import files
 from bench.errors import BenchError
-from bench.records.store import CellFile, Journal, Record, cell_key, load_journals, load_records, record_path
+from bench.metrics.metric import NotApplicable
+from bench.records import store
+from bench.records.store import Writer, digest_of, read
 
-SPECIFICATION = {"method": "bicubic", "scale": 4}
-KEY = cell_key(SPECIFICATION)
+SPECIFICATION = {"method": "bicubic", "scale": 4, "draws": 2}
+KEY = digest_of(SPECIFICATION)
+PIXELS = "0" * 64
 
 
-def record(image: str, value: float = 30.0) -> Record:
-    return Record(image, "0" * 64, {"psnr@y,crop4,u8 tau=0": [value, value + 1]}, 0.1, "run")
+def write(out: Path, *images: str, run: str = "run1", value: float = 30.0, pixels: str = PIXELS) -> Path:
+    with Writer(out, run, SPECIFICATION) as writer:
+        for image in images:
+            writer.append(image, pixels, {"m": (value, value + 1)}, {"seconds": 0.1})
+        return writer.path
 
 
 def test_records_read_back(tmp_path: Path) -> None:
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        cell.append(record("a", 1 / 3))
-        cell.append(record("b", math.inf))
-    assert load_records(tmp_path, KEY) == [record("a", 1 / 3), record("b", math.inf)]
-    for line in record_path(tmp_path, KEY).read_text().splitlines():
+    with Writer(tmp_path, "run1", SPECIFICATION) as writer:
+        writer.append("a", PIXELS, {"m": (1 / 3, -math.inf), "n": (math.inf,)}, {"seconds": 0.5}, "2 tiles")
+        writer.append("b", PIXELS, {"m": NotApplicable("too small")}, {})
+    found = read(tmp_path, KEY)
+    assert found["a"].values == {"m": (1 / 3, -math.inf), "n": (math.inf,)}
+    assert (found["a"].how, found["a"].facts) == ("2 tiles", {"seconds": 0.5})
+    assert found["b"].values == {"m": NotApplicable("too small")}
+    for line in writer.path.read_text().splitlines():
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
-def test_a_line_cut_in_half_is_dropped_and_written_again(tmp_path: Path) -> None:
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        cell.append(record("a"))
-        cell.append(record("b"))
-    path = record_path(tmp_path, KEY)
+def test_no_file_is_made_before_there_is_a_record(tmp_path: Path) -> None:
+    with Writer(tmp_path, "run1", SPECIFICATION):
+        pass
+    assert not list(tmp_path.iterdir())
+    assert not store.has_records(tmp_path, KEY)
+
+
+def test_a_line_cut_in_half_at_any_byte_is_not_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "a", "b")
     whole = path.read_bytes()
     header = whole.index(b"\n") + 1
-    for size in range(header, len(whole)):  # whatever byte the kill struck at
+    for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        with CellFile(tmp_path, SPECIFICATION) as cell:
-            kept = list(cell.records)
-            assert kept == ["a", "b"][: whole[header:size].count(b"\n")]
-            for image in ("a", "b"):
-                if image not in kept:
-                    cell.append(record(image))
-        assert path.read_bytes() == whole
+        expected = ["a", "b"][: max(0, whole[:size].count(b"\n") - 1)] if size >= header else []
+        assert list(read(tmp_path, KEY)) == expected
+    assert not capsys.readouterr().err  # a killed process is nothing unusual
 
 
-def test_even_a_half_header_is_made_whole(tmp_path: Path) -> None:
-    path = record_path(tmp_path, KEY)
-    path.parent.mkdir(parents=True)
-    path.write_text('{"format": 1, "ke')
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        cell.append(record("a"))
-    assert [one.image for one in load_records(tmp_path, KEY)] == ["a"]
+def test_the_run_after_a_kill_writes_a_file_of_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path, "a", "b")
+    path.write_bytes(path.read_bytes()[:-5])
+    write(tmp_path, "b", run="run2", value=31.0)
+    assert {image: known.values["m"] for image, known in read(tmp_path, KEY).items()} == {
+        "a": (30.0, 31.0),
+        "b": (31.0, 32.0),
+    }
 
 
-def test_a_damaged_line_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        cell.append(record("a"))
-    path = record_path(tmp_path, KEY)
-    path.write_bytes(path.read_bytes() + b"not json\n")
-    with pytest.raises(BenchError, match=rf"{KEY}.jsonl: expected records, got a damaged line .* delete the file"):
-        load_records(tmp_path, KEY)
+def test_the_newest_value_wins_and_a_line_that_stands_twice_counts_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "a")
+    line = path.read_bytes().splitlines(keepends=True)[1]
+    path.write_bytes(path.read_bytes() + line)
+    assert len(read(tmp_path, KEY)) == 1
+    write(tmp_path, "a", run="run0", value=29.0)  # later, whatever its name sorts like
+    found = read(tmp_path, KEY)["a"]
+    assert found.values["m"] == (29.0, 30.0)
+    assert found.runs == {"m": "run0"}
 
 
-def test_two_runs_cannot_compute_one_cell(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
-    with CellFile(tmp_path, SPECIFICATION), pytest.raises(BenchError, match="another run is computing this cell"):
-        CellFile(tmp_path, SPECIFICATION)
+def test_measures_of_several_runs_are_joined(tmp_path: Path) -> None:
+    write(tmp_path, "a")
+    with Writer(tmp_path, "run2", SPECIFICATION) as writer:
+        writer.append("a", PIXELS, {"n": (5.0,)}, {})
+    found = read(tmp_path, KEY)["a"]
+    assert found.values == {"m": (30.0, 31.0), "n": (5.0,)}
+    assert store.runs_of([found], ["n"]) == {"run2"}
 
 
-def test_the_key_changes_with_everything_in_the_specification() -> None:
-    assert cell_key({**SPECIFICATION, "scale": 8}) != KEY
-    assert cell_key(dict(reversed(SPECIFICATION.items()))) == KEY
+def test_only_images_with_the_right_pixels_count(tmp_path: Path) -> None:
+    write(tmp_path, "a", "b")
+    write(tmp_path, "a", run="run2", value=40.0, pixels="1" * 64)
+    assert read(tmp_path, KEY)["a"].values["m"] == (40.0, 41.0)  # the newest, where nobody says which is right
+    right = read(tmp_path, KEY, {"a": PIXELS, "c": PIXELS})
+    assert {image: known.values["m"] for image, known in right.items()} == {"a": (30.0, 31.0)}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("not json", "Expecting value"),
+        ('{"image": "a", "pixels": "0", "values": {"m": [NaN, 1]}, "facts": {}, "how": "", "time": 1}', "got NaN"),
+        ('{"image": "a", "pixels": "0", "values": {"m": [1, 2, 3]}, "facts": {}, "how": "", "time": 1}', "1 or 2 val"),
+        ('{"image": "a", "pixels": "0", "values": {"m": ["1", 2]}, "facts": {}, "how": "", "time": 1}', "got '1'"),
+        ('{"image": "a", "pixels": "0", "values": {"m": [true, 2]}, "facts": {}, "how": "", "time": 1}', "got True"),
+        ('{"image": 5, "pixels": "0", "values": {}, "facts": {}, "how": "", "time": 1}', "expected text, got 5"),
+        ('{"image": "a", "values": {}, "facts": {}, "how": "", "time": 1}', "no 'pixels'"),
+        ('{"image": "a", "pixels": "0", "values": [], "facts": {}, "how": "", "time": 1}', "items"),
+        ("[" * 100_000, ""),
+        ("[1]", "expected an object"),
+    ],
+)
+def test_a_line_that_makes_no_sense_is_set_aside_with_one_warning(
+    line: str, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, "x")
+    path.write_bytes(path.read_bytes() + line.encode() + b"\n")
+    write(tmp_path, "y", run="run2")
+    for _ in range(2):
+        assert set(read(tmp_path, KEY)) == {"x", "y"}
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert f"{path}, line 3: " in warning
+    assert fault in warning
+    assert warning.endswith("the line is set aside and measured again")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"format": 1, "key": "x", "specification": {}}',
+        json.dumps({"format": 2, "restoration": KEY, "specification": {"draws": 2}}),
+        json.dumps({"format": 2, "restoration": "0" * 64, "specification": SPECIFICATION}),
+        "\x00\x01",
+    ],
+)
+def test_a_file_of_another_kind_is_set_aside(header: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path, "a")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header.encode() + b"\n" + b"".join(lines[1:]))
+    write(tmp_path, "b", run="run2")
+    assert set(read(tmp_path, KEY)) == {"b"}
+    assert "the file is set aside" in capsys.readouterr().err
+    assert store.specification_of(tmp_path, KEY) == SPECIFICATION
+
+
+def test_the_digest_is_that_of_everything_in_the_specification() -> None:
+    assert digest_of({**SPECIFICATION, "scale": 8}) != KEY
+    assert digest_of(dict(reversed(SPECIFICATION.items()))) == KEY
+
+
+_APPENDS = """
+import sys
+from pathlib import Path
+from bench.records.store import Writer
+with Writer(Path(sys.argv[1]), sys.argv[2], {"method": "bicubic", "scale": 4, "draws": 2}) as writer:
+    for number in range(200):
+        writer.append(f"{sys.argv[2]}-{number}", "0" * 64, {"m": (1.0, 2.0)}, {})
+"""
+
+
+def test_processes_write_into_one_folder_at_once(tmp_path: Path) -> None:
+    started = [subprocess.Popen([sys.executable, "-c", _APPENDS, str(tmp_path), name]) for name in ("a", "b", "c")]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert set(read(tmp_path, KEY)) == {f"{name}-{number}" for name in "abc" for number in range(200)}
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match="expected a place to write to, got Not a directory; choose another"):
-        CellFile(tmp_path / "file", SPECIFICATION)
+        write(tmp_path / "file", "a")
     with pytest.raises(BenchError, match="expected a place to write to"):
         files.write_atomically(tmp_path / "file" / "x", b"")
 
 
 def test_a_full_disk_is_said_and_loses_no_earlier_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        cell.append(record("a"))
+    with Writer(tmp_path, "run1", SPECIFICATION) as writer:
+        writer.append("a", PIXELS, {"m": (1.0, 2.0)}, {})
         real = os.write
         monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:20]))
         with pytest.raises(BenchError, match="is the disk full"):
-            cell.append(record("b"))
+            writer.append("b", PIXELS, {"m": (1.0, 2.0)}, {})
         monkeypatch.undo()
-    with CellFile(tmp_path, SPECIFICATION) as cell:
-        assert list(cell.records) == ["a"]
+    assert set(read(tmp_path, KEY)) == {"a"}
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,14 +199,6 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert [file.name for file in tmp_path.iterdir()] == ["table.html"]
 
 
-def test_journals_read_back_oldest_first(tmp_path: Path) -> None:
-    for name in ("20260102", "20260101"):
-        journal = Journal(tmp_path, name, "table4", "2026-01-01T00:00:00+00:00", {}, {"commit": "c"})
-        journal.note(row="Bicubic", dataset="Set5", state="running")
-        journal.note(row="Bicubic", dataset="Set5", state="done")
-    assert [journal.run for journal in load_journals(tmp_path, "table4")] == ["20260101", "20260102"]
-    assert load_journals(tmp_path)[0].cells == [{"row": "Bicubic", "dataset": "Set5", "state": "done"}]
-    assert load_journals(tmp_path, "table1") == []
-    (tmp_path / "runs" / "x.json").write_text("[")
-    with pytest.raises(BenchError, match="expected a run's journal"):
-        load_journals(tmp_path)
+def test_nan_is_never_written(tmp_path: Path) -> None:
+    with Writer(tmp_path, "run1", SPECIFICATION) as writer, pytest.raises(ValueError, match="got NaN"):
+        writer.append("a", PIXELS, {"m": (math.nan, 1.0)}, {})

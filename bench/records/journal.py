@@ -1,0 +1,236 @@
+"""Journals: what each run was asked, where it ran, and what became of each of its rows. One JSON file per run.
+
+OUT/runs/<run>.json     rewritten whole, atomically, after every change
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from bench import jsons
+from bench.files import write_atomically
+from bench.jsons import Json
+from bench.structured import build
+
+FORMAT = 2
+
+State = Literal["running", "done", "failed", "not run"]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One restoration of a row and a data set.
+
+    Attributes:
+        digest: of the restoration: where its records are.
+        temperature: of the draws.
+        draws: how many.
+        measures: measure id -> measure digest.
+        deterministic: whether the temperature changes nothing, because the method does not draw.
+    """
+
+    digest: str
+    temperature: float
+    draws: int
+    measures: dict[str, str]
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of a row on a data set.
+
+    Attributes:
+        row: name.
+        dataset: name.
+        state: see State.
+        reason: why it did not run, or its first problem.
+        total: images of the whole data set.
+        restored: its restorations; empty where it did not run.
+        pixels: image id -> SHA-256 of its HR pixels, as far as this run saw them.
+        missing: measure id -> why it could not be taken.
+        computed: images that this run measured.
+        cached: images that earlier runs had.
+        problems: images that could not be measured.
+        started: ISO 8601, UTC.
+        finished: ISO 8601, UTC; empty while it runs.
+        seconds: of wall time.
+    """
+
+    row: str
+    dataset: str
+    state: State
+    reason: str = ""
+    total: int = 0
+    restored: tuple[Restored, ...] = ()
+    pixels: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    computed: int = 0
+    cached: int = 0
+    problems: int = 0
+    started: str = ""
+    finished: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Journal:
+    """What a run was asked and what became of it.
+
+    Attributes:
+        out: results folder.
+        run: its name, which sorts by time.
+        table: name of the suite.
+        started: ISO 8601, UTC.
+        command: what it was asked: rows, data sets, limit, own rows, further measures.
+        provenance: see bench.runs.provenance.
+        process: host, process id and start of the machine, to see whether it still runs.
+        entries: one per row and data set.
+        finished: ISO 8601, UTC; None while it runs, and for ever where it was killed.
+        seconds: of wall time.
+    """
+
+    out: Path
+    run: str
+    table: str
+    started: str
+    command: Json
+    provenance: Json
+    process: Json = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    finished: str | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def begin(cls, out: Path, table: str, command: Json, provenance: Json) -> Journal:
+        """The journal of a run that starts now, written."""
+        moment = datetime.now(UTC)
+        name = f"{moment:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
+        started = moment.isoformat(timespec="milliseconds")
+        journal = cls(out, name, table, started, command, provenance, _this_process())
+        journal.save()
+        return journal
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+        return self.out / "runs" / f"{self.run}.json"
+
+    def save(self) -> None:
+        """Write it, atomically."""
+        content = {"format": FORMAT, **{name: value for name, value in vars(self).items() if name != "out"}}
+        content["entries"] = [_plain(entry) for entry in self.entries]
+        write_atomically(self.path, jsons.dumps(content, indent=1).encode())
+
+    def note(self, entry: Entry) -> None:
+        """Set what is known of a row on a data set."""
+        place = (entry.row, entry.dataset)
+        self.entries = [known for known in self.entries if (known.row, known.dataset) != place]
+        self.entries.append(entry)
+        self.save()
+
+    def end(self, seconds: float) -> None:
+        """Note that it is finished."""
+        self.finished, self.seconds = now(), seconds
+        self.save()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process still runs, as far as can be seen from here: another machine's counts as running."""
+        if self.finished is not None:
+            return False
+        here = _this_process()
+        if self.process.get("host") != here["host"]:
+            return True
+        if self.process.get("boot") != here["boot"]:
+            return False
+        return _runs(self.process.get("pid"), self.process.get("since"))
+
+
+def now() -> str:
+    """This moment, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def load_journals(out: Path, table: str | None = None) -> list[Journal]:
+    """All runs of a table (or of all tables), oldest first; a file that is no journal is set aside with a warning."""
+    journals = [_load(out, path) for path in sorted((out / "runs").glob("*.json"))]
+    return [journal for journal in journals if journal is not None and table in (None, journal.table)]
+
+
+def _load(out: Path, path: Path) -> Journal | None:
+    try:
+        content = jsons.loads(path.read_bytes())
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise ValueError(f"expected a journal of format {FORMAT}, got another")
+        entries = [build(Entry, entry, "entry") for entry in content.pop("entries")]
+        journal = Journal(out=out, entries=entries, **content)
+        _check(journal, path)
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        if path not in _warned:
+            _warned.add(path)
+            print(f"warning: {path}: {str(error).splitlines()[0]}; the run is set aside", file=sys.stderr)
+        return None
+    return journal
+
+
+_warned: set[Path] = set()
+
+
+def _check(journal: Journal, path: Path) -> None:
+    texts = (journal.run, journal.table, journal.started)
+    tables = (journal.command, journal.provenance, journal.process)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in tables):
+        raise TypeError("expected a journal, got other types")
+    if journal.run != path.stem:
+        raise ValueError(f"expected the journal of {path.stem}, got that of {journal.run}")
+    if not isinstance(journal.finished, str | None) or not isinstance(journal.seconds, int | float | None):
+        raise TypeError("expected a journal, got other types")
+    datetime.fromisoformat(journal.started)
+    datetime.fromisoformat(journal.finished or journal.started)
+
+
+def _plain(entry: Entry) -> Json:
+    content = dict(vars(entry))
+    content["restored"] = [dict(vars(one)) for one in entry.restored]
+    return content
+
+
+def _this_process() -> Json:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "since": _since(pid)}
+
+
+def _boot() -> str:
+    """What differs after the machine was started anew; nothing where that cannot be told."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.is_file() else ""
+
+
+def _since(pid: int) -> str:
+    """When a process started, so that another one with its number is told from it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _runs(pid: object, since: object) -> bool:
+    if type(pid) is not int or pid <= 0:
+        return False
+    if os.name == "nt":  # there, signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it runs and belongs to somebody else
+    return not since or _since(pid) in ("", since)

@@ -1,0 +1,60 @@
+"""Makes records and journals as runs leave them, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.metrics.metric import NotApplicable
+from bench.records.journal import Entry, Journal, Restored, State
+from bench.records.store import Values, Writer
+from bench.suites.suite import load_suite
+
+TABLE4 = load_suite("4")
+COMMON, PAPERS = "y,crop4,u8", "y8,crop4,u8,grey=direct,work=y,range=studio"
+PROVENANCE = {
+    "commit": "0123456789abcdef", "dirty": False, "device": "cpu", "processor": "a processor",
+    "versions": {"torch": "2", "numpy": "2", "scikit-image": "0"},
+}  # fmt: skip
+PIXELS = "0" * 64
+
+Pair = tuple[float, float] | float | NotApplicable
+
+
+def bicubic(out: Path, values: Mapping[str, Pair], dataset: str = "Set5", code: str = "", **entry: object) -> Journal:
+    """A run that measured the bicubic row: image -> (value under the common protocol, under the paper's)."""
+    journal = Journal.begin(out, "table4", {}, PROVENANCE)
+    restored = []
+    for index, protocol in enumerate((COMMON, PAPERS)):
+        measures = {f"{metric}@{protocol}": f"{metric}-{protocol}" for metric in ("psnr", "ssim")}
+        with Writer(out, journal.run, {"draws": 1, "protocol": protocol, "dataset": dataset, "code": code}) as writer:
+            for image, pair in values.items():
+                one: Values = (
+                    pair if isinstance(pair, NotApplicable) else (pair[index] if isinstance(pair, tuple) else pair,)
+                )
+                writer.append(image, PIXELS, dict.fromkeys(measures.values(), one), {"seconds": 0.1})
+            restored.append(Restored(writer.restoration, 0.0, 1, measures, deterministic=True))
+    pixels = dict.fromkeys(values, PIXELS)
+    state: State = "done"
+    note = Entry("Bicubic", dataset, state, total=5, restored=tuple(restored), pixels=pixels)
+    journal.note(replace(note, **entry))  # type: ignore[arg-type]
+    journal.end(1.0)
+    return journal
+
+
+def not_run(out: Path, reason: str, dataset: str = "Set5") -> None:
+    """A run that could not measure the row."""
+    journal = Journal.begin(out, "table4", {}, PROVENANCE)
+    journal.note(Entry("Bicubic", dataset, "not run", reason))
+    journal.end(0.1)
+
+
+def five(value: Pair) -> dict[str, Pair]:
+    """The same value for each of five images."""
+    return {str(number): value for number in range(5)}
+
+
+def images(names: Sequence[str], value: Pair) -> dict[str, Pair]:
+    """The same value for each of the images."""
+    return dict.fromkeys(names, value)
