@@ -64,7 +64,7 @@ def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> SR
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     try:
         config = infer_config(shapes)
-    except ConfigError as error:
+    except (ConfigError, CheckpointError) as error:
         raise CheckpointError(f"{source}: {error}") from None
     with torch.device("meta"):
         model = SRFlow(config)
