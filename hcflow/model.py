@@ -65,9 +65,8 @@ class Decoder(nn.Module):
             temperature: tau, from 0 to 10, or one for each of the draws; None: the one of the published results.
                 A number of NumPy's or a tensor will do.
             latents: z_1 .. z_L as in `Encoded.latents` (with `samples`, (N, samples, C_l, H_l, W_l)).
-            generator: source of the latents where none are given; a sequence: one for each draw. `samples` draws use
-                one as as many calls
-                would, so the k-th draw does not depend on how many are asked for.
+            generator: source of the latents where none are given, or a sequence with one for each draw. `samples`
+                draws use one as that many calls would: the k-th draw does not depend on how many are asked for.
             samples: draws per image; None: one, without a dimension for it.
 
         Returns:

@@ -41,7 +41,8 @@ class SuperResolution:
         The noise of each draw comes from its seed, on the CPU, so any device and any number of draws gives the same.
         """
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        plan = plan_decode(self._model.config, *lr.shape[-2:], len(seeds), free_bytes(self._device))
+        height, width = lr.shape[-2:]
+        plan = plan_decode(self._model.config, height, width, len(seeds), free_bytes(self._device))
         self.how = "" if plan.whole else plan.describe()
         x = lr[None].float().to(self._device)
         return decode_in_tiles(self._decoder, x, temperature, generators, len(seeds), plan)
