@@ -49,7 +49,7 @@ class Draws:
     def _temperatures(self, temperature: Temperature, lr: Tensor) -> Tensor | float:
         each: list[float]
         try:
-            if isinstance(temperature, Sequence) or getattr(temperature, "ndim", 0):
+            if isinstance(temperature, Sequence) or bool(getattr(temperature, "ndim", False)):
                 each = [float(tau) for tau in temperature]  # type: ignore[union-attr]
             else:
                 each = [float(temperature)] * self.count
