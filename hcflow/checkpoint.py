@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import safetensors
 import torch
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from hcflow.atomic import write_atomically
 from hcflow.config import CASES, PRESETS, Config, preset_name
 from hcflow.errors import CheckpointError, ConfigError
-from hcflow.files import SAVE_KEY, is_safetensors, read_pickle
+from hcflow.files import SAVE_KEY, is_safetensors, open_safetensors, read_pickle, shown
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 
@@ -38,6 +37,7 @@ __all__ = [
 _METADATA_KEY = "hcflow_config"
 _NOTE = "note."
 _PREFIX = "module."
+_LONGEST_CONFIG = 2**16
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,12 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is no file")
-    model = _load_own(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
+    try:
+        model = _load_own(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
+    except OSError as error:
+        raise CheckpointError(
+            f"{file}: expected a readable file, got: {(error.strerror or str(error)).lower()}"
+        ) from None
     return model.to(device).eval()
 
 
@@ -102,9 +107,9 @@ def save(
 def read_notes(path: str | os.PathLike[str]) -> dict[str, str]:
     """The notes that `save` put into a file; none where the file is missing, damaged or another one."""
     try:
-        with safetensors.safe_open(os.fspath(path), framework="pt") as stream:
+        with open_safetensors(Path(path)) as stream:
             metadata = stream.metadata() or {}
-    except (safetensors.SafetensorError, OSError):
+    except (CheckpointError, OSError):
         return {}
     return {key.removeprefix(_NOTE): text for key, text in metadata.items() if key.startswith(_NOTE)}
 
@@ -143,7 +148,10 @@ def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> HC
     """
     state = {key.removeprefix(_PREFIX): value for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in state.items()}
-    config = _closest_config(shapes)
+    try:
+        config = _closest_config(shapes)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from None
     wrong = first_wrong_key(_official_shapes(config), shapes)
     if wrong is not None:
         raise CheckpointError(f"{source}: {wrong}, for the network {_describe(config)}")
@@ -177,29 +185,58 @@ def to_official(model: HCFlow) -> dict[str, Tensor]:
 
 
 def _load_own(file: Path) -> HCFlow:
-    try:
-        with safetensors.safe_open(str(file), framework="pt") as stream:
-            metadata = stream.metadata() or {}
-            stored = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
-    except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise CheckpointError(f"{file}: expected a complete safetensors file, got a damaged one ({error})") from None
-    tensors = {key: value.float() if value.dtype == torch.float16 else value for key, value in stored.items()}
-    if SAVE_KEY in metadata:
-        weights = file.parent.parent / "weights" / "last.safetensors"
-        raise CheckpointError(f"{file}: expected weights, got a save that training goes on from; use {weights}")
-    if _METADATA_KEY not in metadata:
-        raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
-    try:
-        config = Config.from_json(metadata[_METADATA_KEY])
-    except ConfigError as error:
-        raise CheckpointError(f"{file}: {error}") from None
-    model = _empty(config)
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    wrong = first_wrong_key(expected, {key: tuple(value.shape) for key, value in tensors.items()})
-    if wrong is not None:
-        raise CheckpointError(f"{file}: {wrong}, for the network {_describe(config)}")
+    with open_safetensors(file) as stream:
+        metadata = stream.metadata() or {}
+        if SAVE_KEY in metadata:
+            weights = file.parent.parent / "weights" / "last.safetensors"
+            raise CheckpointError(f"{file}: expected weights, got a save that training resumes from; use {weights}")
+        if _METADATA_KEY not in metadata:
+            raise CheckpointError(f"{file}: expected {_METADATA_KEY!r} in the metadata, got another safetensors file")
+        shapes = {key: tuple(stream.get_slice(key).get_shape()) for key in stream.keys()}  # noqa: SIM118 - no dict
+        model = _described(file, metadata[_METADATA_KEY], shapes)
+        tensors = {key: stream.get_tensor(key) for key in shapes}
+    flags = {name for name, _ in model.named_buffers()}
+    for key, value in tensors.items():
+        expected = value.dtype == torch.bool if key in flags else value.is_floating_point()
+        if not expected:
+            kind = "a flag" if key in flags else "floating-point numbers"
+            raise CheckpointError(f"{file}: expected {kind} in {key}, got {value.dtype}")
+    tensors = {key: value if key in flags else value.float() for key, value in tensors.items()}
     check_finite(tensors, str(file))
     model.load_state_dict(tensors, assign=True)
+    return model
+
+
+def _described(file: Path, text: str, shapes: Shapes) -> HCFlow:
+    """The network without weights that the metadata describes, if the file's tensors are its own.
+
+    Steps and blocks are counted in the file first, so that building costs no more than the file is long.
+    """
+    try:
+        if len(text) > _LONGEST_CONFIG:
+            raise ConfigError(f"expected a configuration of at most {_LONGEST_CONFIG} characters, got {len(text)}")
+        config = Config.from_json(text)
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    for name, pattern, expected in (
+        ("L", r"levels\.(\d+)\.", config.L),
+        ("K", r"levels\.0\.flow\.steps\.(\d+)\.", config.K),
+        ("P", r"levels\.0\.conditional_flow\.steps\.(\d+)\.", config.P),
+        ("conditioner.blocks[0]", r"levels\.0\.phi\.trunk0\.(\d+)\.", config.conditioner.blocks[0]),
+        ("conditioner.blocks[1]", r"levels\.0\.phi\.trunk1\.(\d+)\.", config.conditioner.blocks[1]),
+    ):
+        got = len({match[1] for match in (re.match(pattern, key) for key in shapes) if match})
+        if name.startswith("conditioner") and config.deepest_condition == "nothing":
+            expected = 0
+        if name == "P":  # and the Gaussian
+            got -= 1
+        if got != expected:
+            raise CheckpointError(f"{file}: expected tensors for {name} = {expected} as in the metadata, got {got}")
+    model = _empty(config)
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    wrong = first_wrong_key(wanted, shapes)
+    if wrong is not None:
+        raise CheckpointError(f"{file}: {wrong}, for the network {_describe(config)}")
     return model
 
 
@@ -238,7 +275,7 @@ def first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
         if got[key] != shape:
             return f"expected {key} of shape {shape}, got {got[key]}"
     extra = next((key for key in got if key not in expected), None)
-    return None if extra is None else f"got the unexpected key {extra}"
+    return None if extra is None else f"got the unexpected key {shown(extra)}"
 
 
 def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:

@@ -17,6 +17,13 @@ from hcflow.structured import build
 __all__ = ["CASES", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
 
 
+def _check_size(name: str, value: int, most: int) -> None:
+    """Bound a size, so that no file can ask for a network that no machine holds."""
+    if not 1 <= value <= most:
+        got = str(value) if abs(value) < 10**20 else "a number of more than 20 digits"
+        raise ConfigError(f"expected {name} >= 1 and <= {most}, got {got}")
+
+
 @dataclass(frozen=True)
 class ConditionerConfig:
     """Sizes of the conditioner phi_l (eq. 5): an RRDB network whose trunk is cut in two."""
@@ -29,6 +36,12 @@ class ConditionerConfig:
     """RRDBs before and after the point where u1 is taken."""
     output: Literal["both", "last"] = "both"
     """c_l = [u1, u2] ("both") or c_l = u2 ("last")."""
+
+    def __post_init__(self) -> None:
+        for name, value in {"features": self.features, "growth": self.growth}.items():
+            _check_size(f"conditioner.{name}", value, 4096)
+        for value in self.blocks:
+            _check_size("conditioner.blocks", value, 256)
 
     @property
     def channels(self) -> int:
@@ -76,12 +89,12 @@ class Config:
     """Whether phi_l also sees up(c_{l+1}), .., up(c_L)."""
 
     def __post_init__(self) -> None:
-        sizes = {name: getattr(self, name) for name in ("L", "K", "P", "width", "conditional_width")}
-        for name, value in sizes.items():
-            if value < 1:
-                raise ConfigError(f"expected {name} >= 1, got {value}")
-        if self.q is not None and self.q < 1:
-            raise ConfigError(f"expected q >= 1 or null, got {self.q}")
+        for name, most in {"L": 8, "K": 1024, "P": 1024, "width": 4096, "conditional_width": 4096}.items():
+            _check_size(name, getattr(self, name), most)
+        if self.q is not None:
+            _check_size("q", self.q, 2**24)
+        if not 0 <= self.temperature <= 10:
+            raise ConfigError(f"expected temperature >= 0 and <= 10, got {self.temperature}")
         if not self.lr_in_latent and self.deepest_condition == "latent":
             raise ConfigError(
                 "expected deepest_condition 'given' or 'nothing' without the LR image in the latent, "
@@ -106,7 +119,7 @@ class Config:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of depth
             raise ConfigError(f"expected a JSON object, got text that is not JSON ({error})") from None
         return build(cls, data, "config")
 

@@ -16,7 +16,7 @@ from hcflow.flow.invconv import InvertibleConv
 from hcflow.flow.squeeze import HaarSqueeze, PixelSqueeze
 from hcflow.flow.transform import Compose, Transform
 from hcflow.nets.rrdb import Conditioner
-from hcflow.nets.subnets import FCN, DenseBlock
+from hcflow.nets.subnets import FCN, DenseBlock, ZeroSubnet
 
 __all__ = ["IMAGE_CHANNELS", "Level", "repeat_to"]
 
@@ -58,7 +58,11 @@ class Level(nn.Module):
             self.phi = Conditioner(self.sees + coarser, config.conditioner)
         self.conditional_flow = Compose(
             *(_conditional_step(config, self.a_channels, c_channels) for _ in range(config.P)),
-            ConditionalGaussian(self.a_channels, c_channels, bounded=config.sigma == "bounded"),
+            ConditionalGaussian(
+                self.a_channels,
+                ZeroSubnet(c_channels, 2 * self.a_channels) if c_channels else None,
+                bounded=config.sigma == "bounded",
+            ),
         )
 
     def split(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:

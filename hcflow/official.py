@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from hcflow.config import PRESETS, ConditionerConfig, Config
-from hcflow.errors import CheckpointError
+from hcflow.errors import CheckpointError, ConfigError
+from hcflow.files import shown
 from hcflow.flow.squeeze import HAAR_BANDS
 from hcflow.level import IMAGE_CHANNELS
 
@@ -81,36 +82,43 @@ def infer_config(shapes: Shapes) -> Config:
         CheckpointError: keys that no HCFlow network has.
     """
     L = _count(shapes, r"flow\.level(\d+)_condFlow\.")
-    layers = {int(m[1]) for m in (re.match(r"flow\.layers\.(\d+)\.actnorm\.", key) for key in shapes) if m}
-    if L == 0 or not layers:
+    steps = _count(shapes, r"flow\.layers\.(\d+)\.actnorm\.")
+    if L == 0 or not steps:
         first = next(iter(shapes), "nothing")
         raise CheckpointError(
-            f"expected keys of an HCFlow network such as 'flow.layers.1.actnorm.bias', got {first!r}; "
+            f"expected keys of an HCFlow network such as 'flow.layers.1.actnorm.bias', got {shown(first)!r}; "
             "is this the checkpoint of another network?"
         )
     rescale = "flow.layers.0.haar_weights" in shapes
     base = PRESETS["rescale_x4" if rescale else ("sr_x8" if L == 3 else "sr_x4")]
     level = "flow.level0_condFlow"
-    features, *_ = shapes.get(f"{level}.conv_first.weight", (base.conditioner.features,))
-    growth, *_ = shapes.get(f"{level}.RRDB_trunk0.0.RDB1.conv1.weight", (base.conditioner.growth,))
+
+    def outputs(key: str, default: int) -> int:
+        """Output channels of a convolution."""
+        shape = shapes.get(key) or (default,)
+        return shape[0]
+
     step = f"{level}.additional_flow_steps.0.affine.f.conv1.weight"
-    return replace(
-        base,
-        L=L,
-        K=max(1, len(layers) // L),
-        P=max(1, _count(shapes, level + r"\.additional_flow_steps\.(\d+)\.")),
-        width=shapes.get("flow.layers.1.affine.f.conv1.weight", (base.width,))[0],
-        conditional_width=shapes.get(step, (base.conditional_width,))[0],
-        conditioner=ConditionerConfig(
-            features=features,
-            growth=growth,
-            blocks=(
-                _count(shapes, level + r"\.RRDB_trunk0\.(\d+)\."),
-                _count(shapes, level + r"\.RRDB_trunk1\.(\d+)\."),
+    try:
+        return replace(
+            base,
+            L=L,
+            K=max(1, steps // L),
+            P=max(1, _count(shapes, level + r"\.additional_flow_steps\.(\d+)\.")),
+            width=outputs("flow.layers.1.affine.f.conv1.weight", base.width),
+            conditional_width=outputs(step, base.conditional_width),
+            conditioner=ConditionerConfig(
+                features=outputs(f"{level}.conv_first.weight", base.conditioner.features),
+                growth=outputs(f"{level}.RRDB_trunk0.0.RDB1.conv1.weight", base.conditioner.growth),
+                blocks=(
+                    max(1, _count(shapes, level + r"\.RRDB_trunk0\.(\d+)\.")),
+                    max(1, _count(shapes, level + r"\.RRDB_trunk1\.(\d+)\.")),
+                ),
+                output=base.conditioner.output,
             ),
-            output=base.conditioner.output,
-        ),
-    )
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"expected sizes of an HCFlow network in the shapes of the weights: {error}") from None
 
 
 def _count(shapes: Shapes, pattern: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import os
 import sys
 import textwrap
@@ -103,6 +104,8 @@ def run_command(
         print(f"error: {_unknown(args.command_parser, unknown[0])}", file=sys.stderr)
         return 2
     _verbosity = int(getattr(args, "verbose", False)) - int(getattr(args, "quiet", False))
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
         code: int = args.run(args)
         sys.stdout.flush()

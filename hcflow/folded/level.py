@@ -168,6 +168,7 @@ class FoldedGaussian(nn.Module):
         self.bounded = gaussian.bounded
         self.weight: nn.Parameter | None = None
         if hasattr(gaussian, "conv"):
+            assert isinstance(gaussian.conv, ZeroConv)
             weight, bias = _zero_conv(gaussian.conv)
             self.weight, self.bias = constant(weight, dtype), constant(bias, dtype)
         else:

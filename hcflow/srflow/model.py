@@ -19,7 +19,7 @@ from hcflow.flow.squeeze import PixelSqueeze
 from hcflow.flow.transform import Compose
 from hcflow.level import IMAGE_CHANNELS, repeat_to
 from hcflow.model import Encoded
-from hcflow.nets.subnets import FCN
+from hcflow.nets.subnets import FCN, ZeroSubnet
 from hcflow.sampling import Draws
 from hcflow.srflow.config import SRFlowConfig
 from hcflow.srflow.encoder import Encoder
@@ -56,7 +56,8 @@ class SRFlowLevel(nn.Module):
         splits = l < config.L - 1
         self.passed = channels // 2 if splits else channels
         self.channels = channels - self.passed
-        self.gaussian = ConditionalGaussian(self.channels, self.passed, bounded=False) if splits else None
+        subnet = ZeroSubnet(self.passed, 2 * self.channels)
+        self.gaussian = ConditionalGaussian(self.channels, subnet, bounded=False) if splits else None
 
 
 class SRFlowDecoder(nn.Module):

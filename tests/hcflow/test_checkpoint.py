@@ -160,7 +160,7 @@ def test_config_round_trip(name):
         ('{"squeeze": "wavelet"}', "choose from pixel, haar"),
         ('{"L": "two"}', "config.L: expected int, got 'two'"),
         ('{"L": true}', "config.L: expected int, got True"),
-        ('{"L": 0}', "expected L >= 1, got 0"),
+        ('{"L": 0}', "expected L >= 1 and <= 8, got 0"),
         ('{"conditioner": {"blocks": [1]}}', "expected a list of 2 integers"),
         ('{"lr_in_latent": false}', "there is no y_L to see"),
     ],

@@ -38,7 +38,9 @@ def upscale(source, output, checkpoints, *more):
 
 def test_info(checkpoints, capsys):
     assert main(["info", checkpoints["sr"]]) == 0
-    assert "official layout, sizes that were not published" in capsys.readouterr().out
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "HCFlow for super-resolution x4"
+    assert "layout       official, sizes that were not published" in out
     assert main(["info", "--json", checkpoints["rescale"]]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["squeeze"] == "haar"
 
@@ -46,6 +48,8 @@ def test_info(checkpoints, capsys):
 def test_export_there_and_back(checkpoints, tmp_path, capsys):
     assert main(["export", checkpoints["sr"], "-o", str(tmp_path / "a.safetensors")]) == 0
     assert main(["export", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "b.pth")]) == 0
+    assert main(["export", checkpoints["sr"], "-o", str(tmp_path / "a.safetensors")]) == 2
+    assert "which exists; use --overwrite" in capsys.readouterr().err
     one, other = (torch.load(path, weights_only=True) for path in (checkpoints["sr"], tmp_path / "b.pth"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)

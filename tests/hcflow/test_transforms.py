@@ -17,8 +17,13 @@ from hcflow.flow.squeeze import HaarSqueeze, PixelSqueeze
 from hcflow.flow.transform import Compose
 from hcflow.level import Level
 from hcflow.model import LOG_SIGMA_LR, HCFlow, quantise
-from hcflow.nets.subnets import FCN, DenseBlock, Interleaved
+from hcflow.nets.subnets import FCN, DenseBlock, Interleaved, ZeroSubnet
 from hcflow.srflow.model import coupled_step
+
+
+def gaussian(context, bounded):
+    return ConditionalGaussian(4, ZeroSubnet(context, 8) if context else None, bounded)
+
 
 # name: (build(context channels), channels, takes a context: True, False or always)
 TRANSFORMS = {
@@ -37,8 +42,8 @@ TRANSFORMS = {
         5,
         True,
     ),
-    "gaussian": (lambda c: ConditionalGaussian(4, c, bounded=False), 4, True),
-    "bounded gaussian": (lambda c: ConditionalGaussian(4, c, bounded=True), 4, True),
+    "gaussian": (lambda c: gaussian(c, bounded=False), 4, True),
+    "bounded gaussian": (lambda c: gaussian(c, bounded=True), 4, True),
     "composed step": (
         lambda c: Compose(ActNorm(5), InvertibleConv(5), AffineCoupling(FCN(2 + c, 6, 4), 2)),
         5,
@@ -177,7 +182,7 @@ def test_a_density_that_integrates_to_one():
     torch.manual_seed(0)
     step = randomise(
         Compose(
-            ActNorm(2), InvertibleConv(2), AffineCoupling(FCN(1, 2, 4), 1), ConditionalGaussian(2, 0, False)
+            ActNorm(2), InvertibleConv(2), AffineCoupling(FCN(1, 2, 4), 1), ConditionalGaussian(2, None, False)
         ).double()
     ).eval()
     x = 2 * torch.randn(200_000, 2, 1, 1, dtype=torch.float64)
