@@ -9,3 +9,9 @@ class BenchError(ValueError):
 
 class StorageError(BenchError):
     """Nothing more can be written: going on would measure what cannot be kept."""
+
+
+def one_line(said: object) -> str:
+    """What a server, a file or a library said, fit for a line of a terminal; an exception's type where it says nothing."""
+    text = " ".join(str(said).split()) or type(said).__name__
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def _hcflow(path: Path) -> Contents:
     except HCFlowError as error:
         raise BenchError(str(error)) from None
     except Exception as error:  # whatever else the restricted unpickler meets in a file that means harm
-        raise BenchError(f"{path}: expected an HCFlow checkpoint, got a damaged file ({_line(error)})") from None
+        raise BenchError(f"{path}: expected an HCFlow checkpoint, got a damaged file ({one_line(error)})") from None
     task: Task = "rescaling" if found.config.q is None else "super-resolution"
     return Contents("hcflow", found.parameters, found.preset or "", found.config.scale, task)
 
@@ -105,7 +105,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-        raise BenchError(f"{path}: expected a complete safetensors file, got a damaged one ({_line(error)})") from None
+        raise BenchError(
+            f"{path}: expected a complete safetensors file, got a damaged one ({one_line(error)})"
+        ) from None
 
 
 def _read_pth(path: Path) -> Mapping[str, Tensor]:
@@ -120,8 +122,9 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the restricted unpickler meets in a file that is damaged or means harm
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2]  # before it stands advice on how to run the code
         raise BenchError(
-            f"{path}: expected plain tensors, got a file that is damaged or asks for code ({_line(error)}); "
+            f"{path}: expected plain tensors, got a file that is damaged or asks for code ({one_line(reason)}); "
             "it was not run"
         ) from None
     candidates = [found, *(found[key] for key in _NESTED if key in found)] if isinstance(found, dict) else [found]
@@ -139,7 +142,7 @@ def _refuse_packed(path: Path) -> None:
                 packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
                 size = sum(member.file_size for member in bundle.infolist())
         except (zipfile.BadZipFile, ValueError, OSError) as error:
-            raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({_line(error)})") from None
+            raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
         if packed or size > path.stat().st_size:
             raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
 
@@ -154,7 +157,7 @@ def _matlab(path: Path) -> Contents:
     except (
         Exception
     ) as error:  # whatever scipy meets in a damaged file: ValueError, TypeError, KeyError, zlib.error ...
-        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})") from None
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(error)})") from None
     names = tuple(sorted(name for name in found if not name.startswith("__")))
     arrays = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
     return Contents("matlab", sum(math.prod(array.shape) for array in arrays), variables=names)
@@ -179,7 +182,7 @@ def _refuse_large_matlab(path: Path) -> None:
                             total += len(inflate.decompress(chunk, _CHUNK))
                         except zlib.error as error:
                             raise BenchError(
-                                f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})"
+                                f"{path}: expected a MATLAB file, got a damaged one ({one_line(error)})"
                             ) from None
                         chunk = inflate.unconsumed_tail
             else:
@@ -187,7 +190,3 @@ def _refuse_large_matlab(path: Path) -> None:
                 stream.seek(size, 1)
             if total > _LARGEST_MATLAB:
                 raise BenchError(f"{path}: expected at most {_LARGEST_MATLAB >> 20} MB of variables, got more")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
