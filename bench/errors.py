@@ -12,6 +12,6 @@ class StorageError(BenchError):
 
 
 def one_line(said: object) -> str:
-    """What a server, a file or a library said, fit for a line of a terminal; an exception's type where it says nothing."""
+    """What a server, a file or a library said, fit for a line of a terminal; its type where it says nothing."""
     text = " ".join(str(said).split()) or type(said).__name__
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
