@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import json
+import os
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -21,6 +24,7 @@ _NESTED = ("params_ema", "params", "state_dict")  # under which training framewo
 _LARGEST_MATLAB = 1 << 28  # bytes after unpacking; the largest file of the metrics has less than a megabyte
 _MAT5_HEADER, _MAT5_COMPRESSED = 128, 15
 _CHUNK = 1 << 16
+_PATIENCE = 120  # seconds; a reader takes one
 
 
 @dataclass(frozen=True)
@@ -141,26 +145,39 @@ def _refuse_packed(path: Path) -> None:
             with zipfile.ZipFile(path) as bundle:
                 packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
                 size = sum(member.file_size for member in bundle.infolist())
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
+        except Exception as error:  # BadZipFile, NotImplementedError, ValueError, struct.error ...
             raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
         if packed or size > path.stat().st_size:
             raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
 
 
-def _matlab(path: Path) -> Contents:
-    import numpy as np
-    import scipy.io
+_LOADMAT = """
+import json, math, sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+except (ImportError, ValueError, OSError):
+    pass
+import scipy.io
+found = {name: value for name, value in scipy.io.loadmat(sys.argv[1]).items() if not name.startswith("__")}
+floats = [value for value in found.values() if getattr(value, "dtype", None) is not None and value.dtype.kind == "f"]
+print(json.dumps([sorted(found), sum(math.prod(value.shape) for value in floats)]))
+"""
 
+
+def _matlab(path: Path) -> Contents:
+    """Read in a process of its own: on files that mean harm SciPy's reader crashes."""
     _refuse_large_matlab(path)
     try:
-        found = scipy.io.loadmat(path)
-    except (
-        Exception
-    ) as error:  # whatever scipy meets in a damaged file: ValueError, TypeError, KeyError, zlib.error ...
-        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(error)})") from None
-    names = tuple(sorted(name for name in found if not name.startswith("__")))
-    arrays = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    return Contents("matlab", sum(math.prod(array.shape) for array in arrays), variables=names)
+        command = [sys.executable, "-c", _LOADMAT, os.fspath(path)]
+        done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BenchError(f"{path}: expected a MATLAB file, got one that cannot be read ({one_line(error)})") from None
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"the reader ended with {done.returncode}"]
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(said[-1])})")
+    names, floats = json.loads(done.stdout)
+    return Contents("matlab", floats, variables=tuple(names))
 
 
 def _refuse_large_matlab(path: Path) -> None:
