@@ -140,15 +140,16 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
 
 def _refuse_packed(path: Path) -> None:
     """PyTorch stores its members as they are; packed ones could grow without bound when they are read."""
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as bundle:
-                packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
-                size = sum(member.file_size for member in bundle.infolist())
-        except Exception as error:  # BadZipFile, NotImplementedError, ValueError, struct.error ...
-            raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
-        if packed or size > path.stat().st_size:
-            raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as bundle:
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
+            size = sum(member.file_size for member in bundle.infolist())
+    except Exception as error:  # BadZipFile, NotImplementedError, ValueError, struct.error ...
+        raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
+    if packed or size > path.stat().st_size:
+        raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
 
 
 _LOADMAT = """
