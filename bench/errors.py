@@ -11,9 +11,16 @@ class StorageError(BenchError):
     """Nothing more can be written: going on would measure what cannot be kept."""
 
 
+def one_line(said: object) -> str:
+    """What a server, a file or a library said, fit for a line of a terminal; its type where it says nothing."""
+    text = " ".join(str(said).split()) or type(said).__name__
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]
+
+
 def in_one_line(error: BaseException) -> str:
     """What went wrong, for a line on the terminal and in a journal; our own errors say it without their type's name."""
     if isinstance(error, MemoryError) and not str(error):
         return "out of memory; use a smaller image, or a machine with more"
-    text = (str(error).strip() or type(error).__name__).splitlines()[0][:400]
+    first = str(error).strip().splitlines()[:1]
+    text = one_line(first[0] if first else error)
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

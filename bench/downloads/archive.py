@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from bench.downloads.streams import Unpacked
-from bench.errors import BenchError, StorageError
+from bench.errors import BenchError, StorageError, one_line
 from bench.files import unwritable
 
 _CHUNK = 1 << 20
@@ -62,9 +62,9 @@ def extract(
                     continue
                 problem = problem or _hostile(name) or ("a name that occurs twice" if plain in names else None)
                 if problem:
-                    raise BenchError(f"expected {_shown(name)} to be a plain file of its own, got {problem}")
+                    raise BenchError(f"expected {one_line(name)} to be a plain file of its own, got {problem}")
                 if PurePosixPath(plain).name != plain or "\\" in plain:
-                    raise BenchError(f"expected a plain file name for {_shown(name)}, got {plain!r}")
+                    raise BenchError(f"expected a plain file name for {one_line(name)}, got {plain!r}")
                 if len(names) == max_files:
                     raise BenchError(f"expected at most {max_files} files, got more")
                 with open_member() as stream:
@@ -75,9 +75,8 @@ def extract(
     except BenchError as error:
         raise BenchError(f"{archive.name}: {error}") from None
     except _DAMAGE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")[:200]
         raise BenchError(
-            f"{archive.name}: expected a whole zip or tar file, got a damaged one ({_shown(reason)})"
+            f"{archive.name}: expected a whole zip or tar file, got a damaged one ({one_line(error)})"
         ) from None
     return [target / name for name in names]
 
@@ -201,11 +200,6 @@ def _hostile(name: str) -> str | None:
     if name.startswith(("/", "\\")) or ":" in name or "\0" in name or ".." in parts:
         return "a path that leads elsewhere"
     return None
-
-
-def _shown(name: str) -> str:
-    """A name from an archive, fit for a line of a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
 def _write(stream: IO[bytes], path: Path, budget: int) -> int:

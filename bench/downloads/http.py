@@ -17,7 +17,7 @@ from typing import IO
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import Request
 
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 
 TIMEOUT = 30.0
 """Seconds without a byte."""
@@ -73,7 +73,7 @@ class Response:
             raise BenchError("expected a file, got a web page: a login or an error; look at it in a browser")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
-            raise BenchError(f"expected the file as it is, got it encoded ({_plain(encoding)}); get it by hand")
+            raise BenchError(f"expected the file as it is, got it encoded ({one_line(encoding)}); get it by hand")
         self.length = None if response.chunked else _length(response.headers.get("Content-Length"))
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         self.tag = tag if tag.isascii() and tag.isprintable() else ""
@@ -125,7 +125,7 @@ def get(url: str, done: int = 0, tag: str = "") -> Iterator[Response]:
         except (ValueError, http.client.InvalidURL) as error:  # an address of the server's that is none
             if isinstance(error, BenchError):
                 raise
-            raise BenchError(f"expected an address to go on to, got a malformed one ({_plain(str(error))})") from None
+            raise BenchError(f"expected an address to go on to, got a malformed one ({one_line(str(error))})") from None
     with response:
         yield Response(response, done)
 
@@ -140,7 +140,7 @@ def _network() -> Iterator[None]:
             raise Unreachable(f"expected an answer, got {error.reason.strerror}; is this machine online?") from None
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise Unreachable(f"expected a certificate to trust, got {error.reason.verify_message}") from None
-        raise Transient(_plain(str(error.reason))) from None
+        raise Transient(one_line(str(error.reason))) from None
     except (OSError, http.client.HTTPException) as error:
         raise Transient(f"the connection broke ({type(error).__name__})") from None
 
@@ -156,7 +156,7 @@ def _refusal(error: urllib.error.HTTPError, done: int) -> Exception:
         if pause > LONGEST_PAUSE:
             return Unreachable(f"HTTP {error.code}, and asks to come back in {pause:.0f} seconds; try again then")
         return Transient(f"HTTP {error.code}", pause)
-    return BenchError(f"expected the file, got HTTP {error.code} {_plain(str(error.reason))}")
+    return BenchError(f"expected the file, got HTTP {error.code} {one_line(str(error.reason))}")
 
 
 def _retry_after(text: str) -> float:
@@ -189,18 +189,13 @@ def _address(url: str) -> str:
         host = (parts.hostname or "").encode("idna").decode()
         port = f":{parts.port}" if parts.port else ""
     except ValueError as error:
-        raise BenchError(f"expected an http or https address, got {_plain(url)} ({_plain(str(error))})") from None
+        raise BenchError(f"expected an http or https address, got {one_line(url)} ({one_line(str(error))})") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise BenchError(f"expected an http or https address, got {_plain(url)}")
+        raise BenchError(f"expected an http or https address, got {one_line(url)}")
     if url.isascii():
         return url
     path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
     return urlunsplit((parts.scheme, f"{host}{port}", path, query, ""))
-
-
-def _plain(text: str) -> str:
-    """What a server said, fit for one line of a terminal."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:200]
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

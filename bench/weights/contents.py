@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import json
+import os
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +24,7 @@ _NESTED = ("params_ema", "params", "state_dict")  # under which training framewo
 _LARGEST_MATLAB = 1 << 28  # bytes after unpacking; the largest file of the metrics has less than a megabyte
 _MAT5_HEADER, _MAT5_COMPRESSED = 128, 15
 _CHUNK = 1 << 16
+_PATIENCE = 120  # seconds; a reader takes one
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def _hcflow(path: Path) -> Contents:
     except HCFlowError as error:
         raise BenchError(str(error)) from None
     except Exception as error:  # whatever else the restricted unpickler meets in a file that means harm
-        raise BenchError(f"{path}: expected an HCFlow checkpoint, got a damaged file ({_line(error)})") from None
+        raise BenchError(f"{path}: expected an HCFlow checkpoint, got a damaged file ({one_line(error)})") from None
     task: Task = "rescaling" if found.config.q is None else "super-resolution"
     return Contents("hcflow", found.parameters, found.preset or "", found.config.scale, task)
 
@@ -114,7 +118,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-        raise BenchError(f"{path}: expected a complete safetensors file, got a damaged one ({_line(error)})") from None
+        raise BenchError(
+            f"{path}: expected a complete safetensors file, got a damaged one ({one_line(error)})"
+        ) from None
 
 
 def _read_pth(path: Path) -> Mapping[str, Tensor]:
@@ -129,8 +135,9 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the restricted unpickler meets in a file that is damaged or means harm
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2]  # before it stands advice on how to run the code
         raise BenchError(
-            f"{path}: expected plain tensors, got a file that is damaged or asks for code ({_line(error)}); "
+            f"{path}: expected plain tensors, got a file that is damaged or asks for code ({one_line(reason)}); "
             "it was not run"
         ) from None
     candidates = [found, *(found[key] for key in _NESTED if key in found)] if isinstance(found, dict) else [found]
@@ -142,24 +149,45 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
 
 def _refuse_packed(path: Path) -> None:
     """PyTorch stores its members as they are; packed ones could grow without bound when they are read."""
-    if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as bundle:
-                packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
-                size = sum(member.file_size for member in bundle.infolist())
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
-            raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({_line(error)})") from None
-        if packed or size > path.stat().st_size:
-            raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as bundle:
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
+            size = sum(member.file_size for member in bundle.infolist())
+    except Exception as error:  # BadZipFile, NotImplementedError, ValueError, struct.error ...
+        raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
+    if packed or size > path.stat().st_size:
+        raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
+
+
+_LOADMAT = """
+import json, math, sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+except (ImportError, ValueError, OSError):
+    pass
+import scipy.io
+found = {name: value for name, value in scipy.io.loadmat(sys.argv[1]).items() if not name.startswith("__")}
+floats = [value for value in found.values() if getattr(value, "dtype", None) is not None and value.dtype.kind == "f"]
+print(json.dumps([sorted(found), sum(math.prod(value.shape) for value in floats)]))
+"""
 
 
 def _matlab(path: Path) -> Contents:
-    import numpy as np
-
-    found = read_variables(path)
-    names = tuple(sorted(found))
-    arrays = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
-    return Contents("matlab", sum(math.prod(array.shape) for array in arrays), variables=names)
+    """Read in a process of its own: on files that mean harm SciPy's reader crashes."""
+    _refuse_large_matlab(path)
+    try:
+        command = [sys.executable, "-c", _LOADMAT, os.fspath(path)]
+        done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BenchError(f"{path}: expected a MATLAB file, got one that cannot be read ({one_line(error)})") from None
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"the reader ended with {done.returncode}"]
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(said[-1])})")
+    names, floats = json.loads(done.stdout)
+    return Contents("matlab", floats, variables=tuple(names))
 
 
 def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
@@ -170,13 +198,11 @@ def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
     """
     import scipy.io
 
-    _refuse_large_matlab(path)
+    _matlab(path)  # in a process of its own: what crashes SciPy's reader ends there
     try:
         found = scipy.io.loadmat(path, struct_as_record=not structs, squeeze_me=structs)
-    except (
-        Exception
-    ) as error:  # whatever scipy meets in a damaged file: ValueError, TypeError, KeyError, zlib.error ...
-        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})") from None
+    except Exception as error:  # damage shows in every kind of error that a reader can raise
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(error)})") from None
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
@@ -199,7 +225,7 @@ def _refuse_large_matlab(path: Path) -> None:
                             total += len(inflate.decompress(chunk, _CHUNK))
                         except zlib.error as error:
                             raise BenchError(
-                                f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})"
+                                f"{path}: expected a MATLAB file, got a damaged one ({one_line(error)})"
                             ) from None
                         chunk = inflate.unconsumed_tail
             else:
@@ -207,7 +233,3 @@ def _refuse_large_matlab(path: Path) -> None:
                 stream.seek(size, 1)
             if total > _LARGEST_MATLAB:
                 raise BenchError(f"{path}: expected at most {_LARGEST_MATLAB >> 20} MB of variables, got more")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -394,7 +394,7 @@ def answer(*headers: str, body: bytes = b"") -> bytes:
             "expected an http or https address, got http://h:9",
         ),
         (b"HTTP/1.1 302 F\r\nLocation: /\x1b[31m\r\n\r\n", "tried 1 times"),  # the same again and again, quoted
-        (b"HTTP/1.1 404 a\x1b[31mb\r\n\r\n", "got HTTP 404 a [31mb"),
+        (b"HTTP/1.1 404 a\x1b[31mb\r\n\r\n", "got HTTP 404 a?[31mb"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n", "the connection broke (HTTPException)"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "the connection broke (LineTooLong)"),
         (b"\x16\x03\x01 nonsense\r\n\r\n", "the connection broke (BadStatusLine)"),
