@@ -137,7 +137,7 @@ def test_srcnn_of_matlab_correlates_with_the_edge_repeated(tmp_path):
 
 
 def matlab_filters(state, key):
-    """(row, column, input, output) of a filter; (row, column, output, input) of a transposed one, as torch swaps them."""
+    """(row, column, input, output) of a filter; the last two swapped where it is transposed, as in torch."""
     return state[key].numpy().transpose(2, 3, 1, 0)
 
 
