@@ -40,5 +40,5 @@ def test_luma_networks_are_judged_on_the_luma_plane_too(row):
     suite = load_suite("table4") if row.name == "SRCNN" else BEYOND
     for column in suite.columns:
         common, published = measures_of(row, column)
-        assert common.variant == "y,crop4,u8"
-        assert published.variant == "y8,crop4,u8,grey=direct,work=y"
+        assert common.variant.id == "y,crop4,u8"
+        assert published.variant.id == "y8,crop4,u8,grey=direct,work=y"
