@@ -193,7 +193,7 @@ class _Place:
         comparable = own is not None and published is not None and verdict_ != "partial"
         metric = common.of
         return Cell(
-            self.suite.name, self.row.name, self.entry.dataset, self.column.id, common.title, metric.unit,
+            self.suite.name, self.row.name, self.entry.dataset, self.column.id, self.column.title, metric.unit,
             metric.direction, decimals_of(published, metric.decimals), common.id, as_published.id, temperature,
             published, value, own, own.mean - float(published) if comparable and own and published else None, verdict_,
             reason, self._remarks(pair[0], images), self.entry.total, pair[0].digest if pair[0] else "", images,

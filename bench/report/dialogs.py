@@ -75,7 +75,7 @@ def _facts(cell: Cell) -> list[tuple[str, str]]:
         ("Measured", _estimate(cell.value, cell, cell.protocol)),
     ]
     if words.has_own_protocol(cell):
-        facts.append(("As published", _estimate(cell.value_as_published, cell, cell.protocol_as_published)))
+        facts.append(("Paper's protocol", _estimate(cell.value_as_published, cell, cell.protocol_as_published)))
     if cell.difference is not None:
         facts.append(("Difference", f"{words.signed(cell.difference, words.digits(cell))} {cell.unit}"))
     if cell.verdict == "partial":

@@ -49,7 +49,7 @@ class Line:
 
     kind: str
     label: str
-    mark: str
+    marks: tuple[str, ...]
     slots: tuple[Slot, ...]
 
 
@@ -108,12 +108,12 @@ def _body(
 ) -> Body:
     cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
     number = {id(cell): index for index, cell in enumerate(measured)}
-    lines = [Line("measured", "measured", "", tuple(_measured(cells, why, number)))]
+    lines = [Line("measured", "measured", (), tuple(_measured(cells, why, number)))]
     if any(cell.value and words.has_own_protocol(cell) for cell in cells):
-        own = next(cell for cell in cells if words.has_own_protocol(cell))
-        mark = notes.mark_of(protocols, own.protocol_as_published, row.name)
-        lines.append(Line("own", "as published", mark, tuple(_slot(cell, number, as_published=True) for cell in cells)))
-    lines.append(Line("published", "published", "", tuple(Slot(cell.published or "") for cell in cells)))
+        marks = tuple(notes.own_marks(protocols, cells))
+        slots = tuple(_slot(c, number, as_published=True) if words.has_own_protocol(c) else Slot() for c in cells)
+        lines.append(Line("own", "paper's protocol", marks, slots))
+    lines.append(Line("published", "published", (), tuple(Slot(cell.published or "") for cell in cells)))
     about = tuple(words.description(table.suite, row))
     return Body(row.name, about, tuple(lines), (row.name, *(_key(cell) for cell in cells)))
 

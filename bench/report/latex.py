@@ -33,6 +33,7 @@ _SPECIAL = {
     "↓": r"$\downarrow$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
+_OWN = "paper's protocol"
 _MARKS: dict[Verdict, str] = {
     "matches": r"\checkmark",
     "better": r"\blacktriangle",
@@ -47,7 +48,7 @@ def render_latex(table: Table) -> str:
     """A `table*` environment, to be read with `\\input`; the packages it needs are named in its first line."""
     protocols, why = notes.footnotes(table), notes.reasons(table)
     suite = table.suite
-    caption = f"{escape(suite.title)}. Published in {escape(suite.source)}. {escape(notes.summary(table))}"
+    caption = escape(" ".join(filter(None, [f"{suite.title}.", words.source(suite), notes.summary(table)])))
     return "\n".join(
         [
             r"% \usepackage[T1]{fontenc} \usepackage{textcomp,amssymb,booktabs,graphicx}",
@@ -108,17 +109,17 @@ def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
 
 
 def _row(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequence[Reason]) -> list[str]:
-    """The lines of a row: measured, as published where that is another protocol, published, difference."""
+    """The lines of a row: measured, under the paper's protocol where that is another, published, difference."""
     cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
     lines: list[tuple[str, list[str]]] = [("measured", _measured(cells, why))]
     if any(cell.value for cell in cells):
         own = any(words.has_own_protocol(cell) for cell in cells)
         lines.append(("standard error", [_error(cell, as_published=False) for cell in cells]))
         if own:
-            other = next(cell for cell in cells if words.has_own_protocol(cell))
-            mark = notes.mark_of(protocols, other.protocol_as_published, row.name)
-            lines.append((rf"as published\textsuperscript{{{mark}}}", [_value(cell, True) for cell in cells]))
-            lines.append(("standard error", [_error(cell, as_published=True) for cell in cells]))
+            marks = ", ".join(notes.own_marks(protocols, cells))
+            label = rf"{escape(_OWN)}\textsuperscript{{{marks}}}"
+            lines.append((label, [_value(c, True) if words.has_own_protocol(c) else "" for c in cells]))
+            lines.append(("standard error", [_error(c, True) if words.has_own_protocol(c) else "" for c in cells]))
     lines.append(("published", [_published(cell) for cell in cells]))
     if any(cell.value for cell in cells):
         lines.append(("difference", [_difference(cell) for cell in cells]))
@@ -173,7 +174,7 @@ def _notes(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -
     lines += [escape(text) for text in notes.remarks(table)]
     for note in protocols:
         ids = ", ".join(rf"\texttt{{{escape(measure)}}}".replace(",", r",\allowbreak ") for measure in note.measures)
-        who = f"as published, {', '.join(note.rows)}: {note.why}" if note.rows else "the table's protocol"
+        who = f"{_OWN} for {', '.join(note.rows)}: {note.why}" if note.rows else "the table's protocol"
         lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.words)}.")
     lines += [rf"\textsuperscript{{{r.number}}} Not run, {escape(r.where)}: {escape(r.text)}." for r in why]
     for run in table.runs:

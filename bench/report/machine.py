@@ -44,6 +44,7 @@ def _cell(cell: Cell) -> dict[str, object]:
         "images_infinite": common.infinite if common else 0,
         "remarks": list(cell.remarks),
         "key": cell.key,
+        "runs": sorted(cell.runs),
     }
 
 

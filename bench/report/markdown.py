@@ -12,6 +12,7 @@ from bench.report.words import MEANINGS, SYMBOLS
 from bench.suites.suite import Row
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
+_OWN = "paper's protocol"
 
 
 def render_markdown(table: Table) -> str:
@@ -20,7 +21,7 @@ def render_markdown(table: Table) -> str:
     suite = table.suite
     blocks = [
         f"## {escape(words.heading(suite))}: {escape(suite.title)}",
-        f"Published in {escape(suite.source)}. {escape(notes.summary(table))}",
+        escape(f"{words.source(suite)} {notes.summary(table)}".strip()),
         _grid(table, protocols, why),
         _legend(),
         "### Measured cells",
@@ -66,18 +67,19 @@ def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) ->
 
 
 def _grid_lines(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequence[Reason]) -> Iterable[list[str]]:
-    """One line of a row; a second one where it was also measured as published, for that is what is compared there."""
+    """One line of a row; a second one where it was also measured under the paper's protocol: that is compared there."""
     cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
     about = [escape(text) for text in words.description(table.suite, row)]
     apart = any(cell.value and words.has_own_protocol(cell) for cell in cells)
     if not apart:
         yield [escape(row.name), *about, *(_compared(cell, why) for cell in cells)]
         return
-    yield [escape(row.name), *about, *(_common(cell, why) for cell in cells)]
-    own = next(cell for cell in cells if words.has_own_protocol(cell))
-    mark = notes.mark_of(protocols, own.protocol_as_published, row.name)
-    name = f"{escape(row.name)},{_BREAK}{_tight('as published')}{_SPACE}<sup>{mark}</sup>"
-    yield [name, *("" for _ in about), *(_compared(cell, ()) for cell in cells)]
+    own = [words.has_own_protocol(cell) for cell in cells]
+    first = (_common(cell, why) if apart else _compared(cell, why) for cell, apart in zip(cells, own, strict=True))
+    yield [escape(row.name), *about, *first]
+    marks = ", ".join(notes.own_marks(protocols, cells))
+    name = f"{escape(row.name)},{_BREAK}{_tight(_OWN)}{_SPACE}<sup>{marks}</sup>"
+    yield [name, *("" for _ in about), *(_compared(cell, ()) if a else "" for cell, a in zip(cells, own, strict=True))]
 
 
 def _common(cell: Cell, why: Sequence[Reason]) -> str:
@@ -109,7 +111,17 @@ def _legend() -> str:
 def _details(table: Table, protocols: Sequence[Footnote]) -> str:
     """Every measured cell with everything that is known of it."""
     measured = [cell for cell in table.cells if cell.value is not None]
-    heads = ["Method", "Data set", "Metric", "Published", "Measured", "As published", "Difference", "Verdict", "Images"]
+    heads = [
+        "Method",
+        "Data set",
+        "Metric",
+        "Published",
+        "Measured",
+        "Paper's protocol",
+        "Difference",
+        "Verdict",
+        "Images",
+    ]
     return _table(heads, [_detail(cell, protocols) for cell in measured], left=3) if measured else "None yet."
 
 
@@ -133,7 +145,11 @@ def _detail(cell: Cell, protocols: Sequence[Footnote]) -> list[str]:
 
 def _footnote(note: Footnote) -> str:
     ids = ", ".join(code(measure) for measure in note.measures)
-    who = f"as published, {escape(', '.join(note.rows))}: {escape(note.why)}" if note.rows else "the table's protocol"
+    who = (
+        f"the paper's protocol for {escape(', '.join(note.rows))}: {escape(note.why)}"
+        if note.rows
+        else "the table's protocol"
+    )
     return f"{ids} ({who}){': ' if note.words else ''}{escape(note.words)}."
 
 

@@ -51,15 +51,21 @@ class Reason:
 
 
 def footnotes(table: Table) -> list[Footnote]:
-    """The protocols of a table: the common ones first, then those of single rows, as published."""
-    groups: dict[tuple[str, str], tuple[list[Measure], list[str]]] = {}
+    """The protocols of a table: the common ones first, then the paper's own for single rows.
+
+    Measures share a footnote where the same words are true of them: `psnr@rgb,crop4,u8` and `ssim@rgb,crop4,u8`, but
+    not `niqe@matlab` and `brisque@matlab`.
+    """
+    groups: dict[tuple[str, str, str], tuple[list[Measure], list[str]]] = {}
     for column in table.suite.columns:
-        groups.setdefault((column.measure.variant.id, ""), ([], []))[0].append(column.measure)
+        groups.setdefault(_protocol(column.measure, ""), ([], []))[0].append(column.measure)
     for row in table.suite.rows:
         for one in row.as_published:
-            measures, rows = groups.setdefault((one.variant, one.note), ([], []))
-            measures += [Measure.parse(f"{name}@{one.variant}") for name in one.metrics]
-            rows.append(row.name)
+            for name in one.metrics:
+                measure = Measure.parse(f"{name}@{one.variant}")
+                measures, rows = groups.setdefault(_protocol(measure, one.note), ([], []))
+                measures.append(measure)
+                rows.append(row.name)
     return [
         Footnote(
             _letter(index),
@@ -68,13 +74,23 @@ def footnotes(table: Table) -> list[Footnote]:
             _distinct(rows),
             why,
         )
-        for index, ((_, why), (measures, rows)) in enumerate(groups.items())
+        for index, ((_, _, why), (measures, rows)) in enumerate(groups.items())
     ]
+
+
+def _protocol(measure: Measure, why: str) -> tuple[str, str, str]:
+    return measure.variant.id, measure.variant.describe(), why
 
 
 def mark_of(notes: Iterable[Footnote], measure: str, row: str = "") -> str:
     """The mark of a measure's footnote: the common one, or with `row` the one that its row was published under."""
     return next((n.mark for n in notes if measure in n.measures and (row in n.rows if row else not n.rows)), "")
+
+
+def own_marks(notes: Sequence[Footnote], cells: Iterable[Cell]) -> list[str]:
+    """The marks of all protocols of the paper's own in a row: often one, several where they differ by metric."""
+    marks = [mark_of(notes, c.protocol_as_published, c.row) for c in cells if words.has_own_protocol(c)]
+    return list(dict.fromkeys(marks))
 
 
 def reasons(table: Table) -> list[Reason]:
@@ -101,6 +117,8 @@ def summary(table: Table) -> str:
     printed = Counter(cell.verdict for cell in table.cells if cell.published is not None)
     beyond = sum(cell.value is not None for cell in table.cells if cell.published is None)
     compared = printed["matches"] + printed["better"] + printed["differs"]
+    if not printed:
+        return f"No published values stand here to compare with. {_count(beyond, 'value was', 'values were')} measured."
     text = f"The paper prints {_count(printed.total(), 'value')} here. "
     if compared:
         text += f"{compared} of them can be compared: {_count(printed['matches'], 'matches', 'match')}, "
@@ -123,7 +141,8 @@ def remarks(table: Table) -> list[str]:
     """What a reader must know before comparing: how means are taken, infinite values, images left out."""
     texts = [
         "Measured values are means over the images of a data set (of the mean over draws, where a method draws), "
-        "± the standard error over images. Difference and verdict compare the value measured as published."
+        "± the standard error over images. Difference and verdict compare the value measured under the paper's protocol "
+        "with the published one."
     ]
     if infinite := [cell for cell in table.cells if cell.value and cell.value.infinite]:
         listed = "; ".join(f"{words.name(cell)}: {words.infinity(cell)}" for cell in infinite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from bench.metrics.metric import Measure
 from bench.records.estimates import Estimate
 from bench.records.tables import Cell, Table
+from bench.report import words
 
 _WIDTH = 1000
 _STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}
@@ -23,7 +24,7 @@ def render_text(table: Table, *, color: bool = False) -> str:
     console = Console(file=io.StringIO(), width=_WIDTH, force_terminal=color, no_color=not color, highlight=False)
     console.soft_wrap = True
     console.print(f"[bold]{escape(table.suite.name)}[/]: {escape(table.suite.title)}")
-    console.print(escape(table.suite.source) + "\n", style="dim")
+    console.print(escape(words.source(table.suite)) + "\n", style="dim")
     measured = [cell for cell in table.cells if cell.value is not None]
     if measured:
         console.print(_measured(measured))
@@ -50,13 +51,13 @@ def _measured(cells: list[Cell]) -> RichTable:
         "data",
         "metric",
         "published",
-        "measured",
+        "paper's protocol",
         "difference",
         "verdict",
         "common protocol",
         "images",
     ):
-        right = name in ("published", "measured", "difference", "common protocol", "images")
+        right = name in ("published", "paper's protocol", "difference", "common protocol", "images")
         grid.add_column(name, justify="right" if right else "left", no_wrap=True)
     previous = None
     for cell in cells:
@@ -67,10 +68,10 @@ def _measured(cells: list[Cell]) -> RichTable:
         grid.add_row(
             escape(cell.row),
             escape(cell.dataset),
-            f"{cell.title} {'↑' if cell.direction == 'higher' else '↓'}",
+            f"{escape(cell.title)} {words.ARROWS[cell.direction]}".rstrip(),
             cell.published or "-",
             format_estimate(cell.value_as_published, cell.decimals),
-            "" if cell.difference is None else f"{cell.difference:+.{cell.decimals + 1}f}",
+            "" if cell.difference is None else words.signed(cell.difference, cell.decimals + 1),
             f"[{_STYLE[cell.verdict]}]{cell.verdict}[/]",
             format_estimate(cell.value, cell.decimals + 1),
             f"{cell.value.n}/{cell.total}",
@@ -79,21 +80,20 @@ def _measured(cells: list[Cell]) -> RichTable:
 
 
 def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
-    for (row, dataset), group in groupby(cells, key=lambda cell: (cell.row, cell.dataset)):
-        if reason := next((cell.reason for cell in group if cell.reason), ""):
-            console.print(f"[yellow]partial[/] {escape(row)} on {escape(dataset)}: {escape(reason)}")
+    for (row, reason), group in _grouped(cell for cell in cells if cell.reason):
+        console.print(f"[yellow]partial[/] {escape(_place(table, row, group))}: {escape(reason)}")
     console.print(
-        "measured ± standard error over images is under the protocol that the published number was made with;\n"
-        "difference and verdict use it. The protocols:",
+        "Values are means ± standard error over images. The paper's protocol is the one that the published number was\n"
+        "made with; difference and verdict compare that. The protocols:",
         style="dim",
     )
     measures = [m for cell in cells for m in (cell.protocol_as_published, cell.protocol)]
     for text in dict.fromkeys(measures):
         console.print(escape(f"  {text}: {Measure.parse(text).variant.describe()}"), style="dim")
     shown = {cell.row for cell in cells}
-    for row in table.suite.rows:
-        for one in row.as_published if row.name in shown else ():
-            console.print(escape(f"  {row.name}, paper's protocol: {one.note}"), style="dim")
+    for known in table.suite.rows:
+        for one in known.as_published if known.name in shown else ():
+            console.print(escape(f"  {known.name}, paper's protocol: {one.note}"), style="dim")
     for remark in dict.fromkeys(remark for cell in cells for remark in cell.remarks):
         console.print(escape(f"  note: {remark}"), style="dim")
     if infinite := sum(cell.value.infinite for cell in cells if cell.value):
@@ -113,14 +113,28 @@ def _print_missing(console: Console, table: Table) -> None:
         return
     printed = sum(cell.published is not None for cell in missing)
     console.print(f"\n[bold]not run[/] ({printed} published numbers)")
-    for (row, reason), group in groupby(missing, key=lambda cell: (cell.row, cell.reason)):
-        cells = list(group)
-        datasets = ", ".join(dict.fromkeys(cell.dataset for cell in cells))
-        console.print(f"  {escape(row)} on {escape(datasets)}: {escape(reason)}")
+    for (row, reason), cells in _grouped(missing):
+        console.print(escape(f"  {_place(table, row, cells)}: {reason}"))
         for dataset in dict.fromkeys(cell.dataset for cell in cells):
             values = [f"{c.title} {c.published}" for c in cells if c.dataset == dataset and c.published is not None]
             if values:
                 console.print(escape(f"      published on {dataset}: {', '.join(values)}"), style="dim")
+
+
+def _grouped(cells: Iterable[Cell]) -> Iterable[tuple[tuple[str, str], list[Cell]]]:
+    """Cells by row and reason, wherever they stand."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.row, cell.reason), []).append(cell)
+    return groups.items()
+
+
+def _place(table: Table, row: str, cells: Sequence[Cell]) -> str:
+    """`Bicubic on Set5, Set14`; with the measures where the row's other columns there are no part of it."""
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
+    titles = list(dict.fromkeys(cell.title for cell in cells))
+    which = "" if len(cells) == len(datasets) * len(table.suite.columns) else f" ({', '.join(titles)})"
+    return f"{row} on {', '.join(datasets)}{which}"
 
 
 def _print_provenance(console: Console, table: Table) -> None:

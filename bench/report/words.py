@@ -26,12 +26,17 @@ MEANINGS: dict[Verdict, str] = {
     "no published value": "the paper prints no value here, so there is nothing to compare with",
     "not run": "nothing was measured; the reason is given",
 }
-ARROWS = {"higher": "↑", "lower": "↓"}
+ARROWS = {"higher": "↑", "lower": "↓", "none": ""}
 
 
 def heading(suite: Suite) -> str:
     """`Table 4` for the suite `table4`."""
     return re.sub(r"^table(\d+)$", r"Table \1", suite.name)
+
+
+def source(suite: Suite) -> str:
+    """Where the numbers were published, as a sentence; nothing for a suite of your own that names no source."""
+    return f"Published in {suite.source}." if suite.source else ""
 
 
 def places(table: Table) -> list[tuple[str, Column]]:
@@ -82,8 +87,8 @@ def has_own_protocol(cell: Cell) -> bool:
 
 
 def scale(cell: Cell) -> str:
-    """Unit and direction of a value column, such as `dB ↑`."""
-    return f"{cell.unit} {ARROWS[cell.direction]}".lstrip()
+    """Unit and direction of a value column, such as `dB ↑`; a fact such as the number of parameters has no direction."""
+    return f"{cell.unit} {ARROWS[cell.direction]}".strip()
 
 
 def name(cell: Cell) -> str:

@@ -37,6 +37,11 @@ class Column:
     temperature: float | None = None
     extra: bool = False
 
+    @property
+    def title(self) -> str:
+        """As it stands in a table's head: `PSNR (Y)`, or `LPIPS, τ=0.9` where the column sets the temperature."""
+        return self.measure.title if self.temperature is None else f"{self.measure.title}, τ={self.temperature:g}"
+
 
 @dataclass(frozen=True)
 class AsPublished:

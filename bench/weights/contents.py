@@ -181,7 +181,7 @@ def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
 
 
 def _refuse_large_matlab(path: Path) -> None:
-    """Walk through a level 5 file's elements and unpack the packed ones, a little at a time, to see how large they are."""
+    """Walk through a level 5 file and unpack its packed elements, a little at a time, to see how large they are."""
     with path.open("rb") as stream:
         if not stream.read(_MAT5_HEADER).startswith(b"MATLAB 5.0"):
             raise BenchError(f"{path}: expected a MATLAB 5 file, got a file of another kind")

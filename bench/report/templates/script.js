@@ -51,7 +51,7 @@
   function columnsOf(cell) {
     const [, measures] = cell.images[0];
     return measures.flatMap((draws, measure) => {
-      const name = measure ? "As published" : "Measured";
+      const name = measure ? "Paper's protocol" : "Measured";
       const all = [{ title: name, of: (image) => mean(image[1][measure]) }];
       if (draws.length < 2) return all;
       const each = draws.map((_, index) => ({ title: `draw ${index + 1}`, of: (image) => image[1][measure][index] }));

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from bench.records.store import Journal
-from bench.records.tables import Cell, Estimate, Image, Table, decimals_of, verdict
-from bench.suites.suite import Suite, load_suite, measures_of, temperature_of
+from bench.metrics.metric import METRICS, Choice, Metric, choice_of, metric
+from bench.records.estimates import Estimate, decimals_of, verdict
+from bench.records.journal import Journal
+from bench.records.tables import Cell, Image, Table
+from bench.registry import Registry
+from bench.suites.suite import Suite, load_suite, measures_of, parse_suite, temperature_of
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 
@@ -33,11 +36,10 @@ def journal(suite: Suite, out, **changes) -> Journal:
     return run
 
 
-def cell(suite: Suite, row, dataset: str, column, images=(), total=None, reason="") -> Cell:
+def cell(suite: Suite, row, dataset: str, column, images=(), total=None, reason="", remarks=()) -> Cell:
     common, own = measures_of(row, column)
     published = suite.published_value(row, dataset, column)
-    metric = column.metric
-    direction = "lower" if metric in ("lpips", "niqe", "brisque") else "higher"
+    metric = common.of
     value = Estimate.of([image.common for image in images]) if images else None
     as_published = Estimate.of([image.as_published for image in images]) if images else None
     total = len(images) if total is None else total
@@ -46,19 +48,19 @@ def cell(suite: Suite, row, dataset: str, column, images=(), total=None, reason=
     elif value.n < total:
         decision, reason = "partial", reason or f"{value.n} of {total} images"
     else:
-        decision = verdict(as_published, published, direction) if published else "no published value"
+        decision = verdict(as_published, published, metric.direction) if published else "no published value"
     compared = as_published and published and decision != "partial"
     return Cell(
         table=suite.name,
         row=row.name,
         dataset=dataset,
         column=column.id,
-        title=metric.upper(),
-        unit="dB" if metric == "psnr" else "",
-        direction=direction,
-        decimals=decimals_of(published, 2),
-        protocol=common,
-        protocol_as_published=own,
+        title=column.title,
+        unit=metric.unit,
+        direction=metric.direction,
+        decimals=decimals_of(published, metric.decimals),
+        protocol=common.id,
+        protocol_as_published=own.id,
         temperature=temperature_of(row, column),
         published=published,
         value=value,
@@ -66,9 +68,11 @@ def cell(suite: Suite, row, dataset: str, column, images=(), total=None, reason=
         difference=as_published.mean - float(published) if compared else None,
         verdict=decision,
         reason=reason if images else reason or f"needs weights {', '.join(row.needs) or 'none'}",
+        remarks=tuple(remarks),
         total=total,
         key="key" if images else "",
         images=tuple(images),
+        runs=frozenset({"20260102T030405Z-abcdef"} if images else ()),
     )
 
 
@@ -83,6 +87,73 @@ def table_of(suite: Suite, out, plan=None, datasets=None) -> Table:
     )
     measured = any(one.value for one in cells)
     return Table(suite, tuple(datasets), cells, (journal(suite, out),) if measured else ())
+
+
+PROTOCOLS = """
+title = "Many protocols"
+source = "a paper, table 9"
+scale = 4
+datasets = ["Set5", "Set14"]
+describe = ["params"]
+columns = [
+  { id = "psnr_rgb", measure = "psnr@rgb,crop4,u8" },
+  { id = "ssim_rgb", measure = "ssim@rgb,crop4,u8" },
+  { id = "first", measure = "first@matlab", temperature = 0.9 },
+  { id = "second", measure = "second@matlab" },
+  { id = "count", measure = "count@all" },
+]
+rows = [
+  { name = "Bicubic", method = "bicubic", describe = { params = "-" }, published = { Set5_psnr_rgb = "28.42", Set5_first = "3.1" }, as_published = [
+    { metrics = ["psnr"], variant = "y,crop4,u8", note = "copied from older papers" },
+    { metrics = ["first"], variant = "live", note = "another calibration" },
+  ] },
+  { name = "Net", method = "net", describe = { params = "1M" }, published = { Set5_first = "2.1", Set14_second = "7.5" } },
+]
+"""
+
+
+def fake_metric(name: str) -> Metric:
+    """A metric that is never opened, with variants of its own words, for tables of more metrics than PSNR and SSIM."""
+    choices = [Choice(one, f"{name} calibrated by {one}") for one in ("matlab", "live", "all")]
+    direction = {"first": "lower", "count": "none"}.get(name, "higher")
+    known = tuple(choice.id for choice in choices)
+    return Metric(name, name.capitalize(), direction, choice_of(*choices), known, refuse_to_open, __name__)
+
+
+def refuse_to_open(*_: object):
+    raise AssertionError("a report opens no metric")
+
+
+@pytest.fixture
+def protocols(monkeypatch, tmp_path) -> Suite:
+    """A table of four metrics with protocols of different kinds, a fact without direction, and two rows."""
+    fakes = {name: fake_metric(name) for name in ("first", "second", "count")}
+    real = METRICS.find
+    monkeypatch.setattr(Registry, "find", lambda self, name: fakes.get(name) or real(name))
+    metric.cache_clear()
+    yield parse_suite("many", PROTOCOLS, tmp_path)
+    metric.cache_clear()
+
+
+@pytest.fixture
+def many(protocols, tmp_path) -> Table:
+    """That table with the first row measured on Set5, and one measure of it on a part of the images."""
+    two = [Image("baby", (28.4,), (28.4,)), Image("bird", (28.44,), (28.44,))]
+    other = [Image("baby", (5.0, 5.2), (3.0, 3.2))]
+    plan = {
+        ("Bicubic", "Set5", "psnr_rgb"): {
+            "images": [Image("baby", (27.0,), (28.42,)), Image("bird", (27.2,), (28.42,))]
+        },
+        ("Bicubic", "Set5", "ssim_rgb"): {"images": [Image("baby", (0.8,), (0.8,))]},
+        ("Bicubic", "Set5", "first"): {
+            "images": other,
+            "total": 5,
+            "reason": "1 of 5 images; not applicable: too small",
+        },
+        ("Bicubic", "Set5", "second"): {"reason": "needs weights second"},
+        ("Bicubic", "Set5", "count"): {"images": two, "remarks": ["the paper counts another network"]},
+    }
+    return table_of(protocols, tmp_path, plan)
 
 
 @pytest.fixture(params=["table1", "table2", "table3", "table4"])

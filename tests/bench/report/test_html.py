@@ -96,14 +96,14 @@ def test_each_value_opens_its_cell_and_each_verdict_has_text(mixed, tmp_path):
     titles = [cell["title"] for cell in page.data["cells"]]
     opened = {(titles[int(a["data-cell"])], text) for a, text in page.all("button", **{"class": "open"})}
     assert opened == {
-        ("Bicubic, Set5, PSNR", "28.44"),
-        ("Bicubic, Set5, PSNR", "28.42✓matches"),
-        ("Bicubic, Sample, PSNR", "28.44"),
-        ("Bicubic, Sample, PSNR", "28.42○no published value"),
-        ("SRCNN, Set5, PSNR", "29.00✗differs"),
-        ("EDSR, Set5, PSNR", "∞▲better"),
-        ("IRN, Set5, PSNR", "36.10◐partial"),
-        ("HCFlow, Set5, PSNR", "37.00▲better"),
+        ("Bicubic, Set5, PSNR (Y)", "28.44"),
+        ("Bicubic, Set5, PSNR (Y)", "28.42✓matches"),
+        ("Bicubic, Sample, PSNR (Y)", "28.44"),
+        ("Bicubic, Sample, PSNR (Y)", "28.42○no published value"),
+        ("SRCNN, Set5, PSNR (Y)", "29.00✗differs"),
+        ("EDSR, Set5, PSNR (Y)", "∞▲better"),
+        ("IRN, Set5, PSNR (Y)", "36.10◐partial"),
+        ("HCFlow, Set5, PSNR (Y)", "37.00▲better"),
     }
     assert "1 of 5 images" in page.text
     assert "Published numbers do not apply to Sample" in page.text
@@ -111,17 +111,17 @@ def test_each_value_opens_its_cell_and_each_verdict_has_text(mixed, tmp_path):
 
 def test_dialogs_hold_the_images_with_every_draw(mixed, tmp_path):
     cells = {cell["title"]: cell for cell in Page(render_html(mixed, tmp_path)).data["cells"]}
-    bicubic = cells["Bicubic, Set5, PSNR"]
+    bicubic = cells["Bicubic, Set5, PSNR (Y)"]
     assert bicubic["images"][0] == ["baby", [[28.43, 28.43], [28.42, 28.42]], [None, None, None]]
     facts = dict(bicubic["facts"])
     assert facts["Published"] == "28.42 dB"
     assert facts["Measured"] == "28.4400 ± 0.0100 dB (2 images; psnr@y,crop4,u8)"
-    assert "grey=direct" in facts["As published"]
+    assert "grey=direct" in facts["Paper's protocol"]
     assert facts["Difference"] == "0.0000 dB"
     assert facts["Draws"].startswith("2 per image at temperature 0")
-    assert cells["EDSR, Set5, PSNR"]["images"][0][1] == [["Infinity"]]
-    assert dict(cells["IRN, Set5, PSNR"]["facts"])["Partial"] == "1 of 5 images"
-    assert "Difference" not in dict(cells["IRN, Set5, PSNR"]["facts"])
+    assert cells["EDSR, Set5, PSNR (Y)"]["images"][0][1] == [["Infinity"]]
+    assert dict(cells["IRN, Set5, PSNR (Y)"]["facts"])["Partial"] == "1 of 5 images"
+    assert "Difference" not in dict(cells["IRN, Set5, PSNR (Y)"]["facts"])
 
 
 def test_columns_sort_by_what_was_measured_else_by_what_was_published(mixed, tmp_path):

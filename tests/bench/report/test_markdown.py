@@ -61,9 +61,11 @@ def test_every_pipe_table_is_rectangular(mixed):
 
 def test_cells_of_every_kind(mixed):
     grid, details = tables(render_markdown(mixed))
-    place = next(index for index, head in enumerate(grid[0]) if head == "Set5<br>PSNR<br>dB&nbsp;↑ <sup>a</sup>")
+    place = next(
+        index for index, head in enumerate(grid[0]) if head == "Set5<br>PSNR&nbsp;(Y)<br>dB&nbsp;↑ <sup>a</sup>"
+    )
     assert row(grid, "Bicubic")[place] == "**28.44**"
-    own = next(line for line in grid if line[0].startswith("Bicubic,<br>as&nbsp;published"))
+    own = next(line for line in grid if line[0].startswith("Bicubic,<br>paper's&nbsp;protocol"))
     assert own[place] == "**28.42**&nbsp;✓<br>(28.42)"
     assert row(grid, "SRCNN")[place] == "**29.00**&nbsp;✗<br>(30.48)"
     assert row(grid, "EDSR")[place] == "**∞**&nbsp;▲<br>(32.62)"
@@ -75,7 +77,7 @@ def test_cells_of_every_kind(mixed):
 def test_a_detail_line_says_everything(mixed):
     _, details = tables(render_markdown(mixed))
     bicubic, sample = ([part.replace("&nbsp;", " ") for part in line] for line in details if line[0] == "Bicubic")
-    assert bicubic[1:4] == ["Set5", "PSNR dB ↑", "28.42"]
+    assert bicubic[1:4] == ["Set5", "PSNR (Y) dB ↑", "28.42"]
     assert bicubic[4:6] == ["28.4400 ± 0.0100 <sup>a</sup>", "28.4200 ± 0.0000 <sup>b</sup>"]
     assert bicubic[6:] == ["0.0000", "✓ matches", "2 images"]
     assert sample[1] == "Sample"

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from bench.records.tables import Estimate, Image
+from bench.records.estimates import Estimate
+from bench.records.tables import Image
 from bench.report import notes, words
 from bench.suites.suite import load_suite
 
@@ -48,7 +49,7 @@ def test_every_measure_has_a_mark(empty):
 
 def test_rows_with_a_protocol_of_their_own_say_why(mixed):
     why = {note.rows: note.why for note in notes.footnotes(mixed)}
-    published = {row.name: row.as_published.note for row in load_suite("table4").rows if row.as_published}
+    published = {row.name: one.note for row in load_suite("table4").rows for one in row.as_published}
     assert why == {(): "", **{(name,): note for name, note in published.items()}}
 
 
@@ -87,7 +88,7 @@ def test_summary_of_an_empty_table(empty):
 
 
 def test_remarks_say_what_infinity_does_to_the_mean(mixed):
-    assert any("EDSR, Set5, PSNR: 1 of 2 images identical" in text for text in notes.remarks(mixed))
+    assert any("EDSR, Set5, PSNR (Y): 1 of 2 images identical" in text for text in notes.remarks(mixed))
 
 
 def test_remarks_say_why_images_are_missing(tmp_path, table_maker):
