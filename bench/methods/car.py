@@ -73,7 +73,7 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
         raise BenchError(f"car: expected a scale of 2 or 4, got {scale}")
     kgn, usn = exactly("car", list(weights), ("kgn.pth", "usn.pth"))
     with torch.device("meta"):
-        kernels, upscaler = KernelNetwork(scale), EDSR(scale, rgb_range=1)
+        kernels, upscaler = KernelNetwork(scale), EDSR(scale)
     for file, network in ((kgn, kernels), (usn, upscaler)):
         fill(network, read(file), str(file))
     return AdaptiveResampling(kernels, upscaler, device, precision)

@@ -97,7 +97,7 @@ def test_the_first_key_that_does_not_fit_is_named(change, message, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "network", "scale"),
-    [(edsr, edsr.EDSR(8, 1, 2, 1.0), 2), (imdn, imdn.IMDN(16, 1, 3), 3), (vapsr, vapsr.VapSR(8, 8, 1, 2), 4)],
+    [(edsr, edsr.EDSR(2, 8, 1, 1.0), 2), (imdn, imdn.IMDN(16, 1, 3), 3), (vapsr, vapsr.VapSR(8, 8, 1, 2), 4)],
 )
 def test_sizes_and_the_scale_are_told_from_the_weights(module, network, scale, tmp_path):
     torch.save(state_of(network), tmp_path / "weights.pth")
@@ -137,7 +137,7 @@ def test_srcnn_of_matlab_correlates_with_the_edge_repeated(tmp_path):
 
 
 def matlab_filters(state, key):
-    """(row, column, input, output) of a filter; (row, column, output, input) of a transposed one, as torch swaps them."""
+    """(row, column, input, output) of a filter; the last two swapped where it is transposed, as in torch."""
     return state[key].numpy().transpose(2, 3, 1, 0)
 
 

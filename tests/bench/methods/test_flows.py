@@ -56,7 +56,7 @@ def method(request, tmp_path):
     if request.param == "tad_tau":
         return tad_tau.build(4, [tad_file(tmp_path)], CPU)
     torch.manual_seed(0)
-    return car.AdaptiveResampling(KernelNetwork(4), EDSR(4, 4, 1, rgb_range=1), CPU)
+    return car.AdaptiveResampling(KernelNetwork(4), EDSR(4, 4, 1), CPU)
 
 
 def test_every_draw_is_what_its_seed_alone_gives(method):

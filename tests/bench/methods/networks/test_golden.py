@@ -82,11 +82,11 @@ def test_the_attention_of_rfanet():
 @pytest.mark.parametrize(
     ("network", "parameters"),
     [
-        (lambda: edsr.EDSR(256, 32, 2, 0.1), 40_729_627),
-        (lambda: edsr.EDSR(256, 32, 3, 0.1), 43_680_027),
-        (lambda: edsr.EDSR(256, 32, 4, 0.1), 43_089_947),
-        (lambda: edsr.EDSR(64, 16, 2, 1.0), 1_369_883),
-        (lambda: edsr.EDSR(64, 16, 3, 1.0), 1_554_523),
+        (lambda: edsr.EDSR(2, 256, 32, 0.1), 40_729_627),
+        (lambda: edsr.EDSR(3, 256, 32, 0.1), 43_680_027),
+        (lambda: edsr.EDSR(4, 256, 32, 0.1), 43_089_947),
+        (lambda: edsr.EDSR(2, 64, 16, 1.0), 1_369_883),
+        (lambda: edsr.EDSR(3, 64, 16, 1.0), 1_554_523),
         (lambda: rdn.RDN(64, 16, 8, 64, 2), 22_123_395),
         (lambda: rdn.RDN(64, 16, 8, 64, 3), 22_308_035),
         (lambda: rdn.RDN(64, 16, 8, 64, 4), 22_271_107),

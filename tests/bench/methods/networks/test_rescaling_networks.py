@@ -103,7 +103,7 @@ def test_car_resampling_alone():
 @torch.no_grad()
 def test_car_upscaler():
     description, golden = read("car_x4_usn")
-    network = filled(EDSR(4, rgb_range=1), "usn", description)
+    network = filled(EDSR(4), "usn", description)
     assert sum(value.numel() for value in network.state_dict().values()) == 43_089_947
     close(network(golden["lr_255"] / 255), golden["sr"])
 
