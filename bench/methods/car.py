@@ -14,11 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
+from bench.methods.networks.building import check_scale
 from bench.methods.networks.car import KernelNetwork
-from bench.methods.networks.drawing import check_rgb, eight_bits, in_tiles, on_device, precision_of
-from bench.methods.networks.drawing import tiling_policy as policy_of
+from bench.methods.networks.drawing import WHOLE, check_rgb, eight_bits, in_tiles, on_device, precision_of
 from bench.methods.networks.edsr import EDSR
-from bench.methods.networks.filling import exactly, fill, read
+from bench.methods.networks.state import count, filled, read_state
 from hcflow.images.io import Pixels
 
 HALO = 70
@@ -31,16 +32,14 @@ class AdaptiveResampling:
 
     Attributes:
         parameters: of both networks.
-        tiling: how an image too large for memory is cut.
     """
 
     def __init__(self, kernels: KernelNetwork, upscaler: EDSR, device: torch.device, precision: str = "fp32") -> None:
         self._dtype = precision_of(precision)
-        self._kernels = kernels.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._upscaler = upscaler.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._kernels = kernels.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._upscaler = upscaler.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
-        self.parameters = sum(p.numel() for network in (kernels, upscaler) for p in network.parameters())
-        self.tiling = policy_of(HALO, exact=True)
+        self.parameters = count(kernels) + count(upscaler)
 
     @torch.inference_mode()
     def restore(self, lr: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
@@ -71,9 +70,22 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     """The method; raises BenchError: not two files, or not those of CAR and EDSR at this scale."""
     if scale not in (2, 4):
         raise BenchError(f"car: expected a scale of 2 or 4, got {scale}")
-    kgn, usn = exactly("car", list(weights), ("kgn.pth", "usn.pth"))
-    with torch.device("meta"):
-        kernels, upscaler = KernelNetwork(scale), EDSR(scale)
-    for file, network in ((kgn, kernels), (usn, upscaler)):
-        fill(network, read(file), str(file))
+    if len(weights) != 2:
+        raise BenchError(f"car: expected two files of weights, kgn.pth and usn.pth, got {len(weights)}")
+    kernels = filled(lambda shapes: KernelNetwork(scale), read_state(weights[0]), weights[0])
+    upscaler = filled(EDSR.of, read_state(weights[1]), weights[1])
+    check_scale(weights[1], scale, upscaler.scale)
     return AdaptiveResampling(kernels, upscaler, device, precision)
+
+
+METHOD = MethodEntry(
+    name="car",
+    title="CAR & EDSR",
+    kind="rescaling",
+    scales=(2, 4),
+    stochastic=False,
+    paper="TIP 2020",
+    build=build,
+    module=__name__,
+    tiling=f"{WHOLE} all that a pixel sees, {HALO} LR pixels",
+)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.methods.networks.drawing import check_rgb, eight_bits, in_tiles, noise, on_device, precision_of
-from bench.methods.networks.drawing import tiling_policy as policy_of
-from bench.methods.networks.filling import exactly, read
+from bench.methods.method import MethodEntry
+from bench.methods.networks.drawing import WHOLE, check_rgb, eight_bits, in_tiles, noise, on_device, precision_of
 from bench.methods.networks.irn import IRN, count, of_state
+from bench.methods.networks.state import one_file, read_state
 from hcflow.images.io import Pixels
 from hcflow.nets.subnets import set_subnet_precision
 
@@ -26,7 +26,6 @@ class InvertibleRescaling:
 
     Attributes:
         parameters: of the network, the fixed Haar kernels included.
-        tiling: how an image too large for memory is cut.
     """
 
     def __init__(self, network: IRN, device: torch.device, precision: str = "fp32") -> None:
@@ -37,7 +36,6 @@ class InvertibleRescaling:
         # per step two dense blocks of five convolutions one after the other, at every stage
         reach = sum(2 * 5 * steps * 2**-k for k, steps in enumerate(reversed(network.couplings)))
         self._halo = 2 * (int(reach) // 2 + 1)
-        self.tiling = policy_of(self._halo, exact=True)
 
     @torch.inference_mode()
     def restore(self, lr: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
@@ -66,8 +64,21 @@ class InvertibleRescaling:
 
 def build(scale: int, weights: Sequence[Path], device: torch.device, precision: str = "fp32") -> InvertibleRescaling:
     """The method; raises BenchError: not one file, not one of IRN, or one for another scale."""
-    (file,) = exactly("irn", list(weights), ("IRN_x4.pth or IRN_x2.pth",))
-    network = of_state(read(file), str(file))
+    file = one_file("irn", weights)
+    network = of_state(read_state(file), str(file))
     if network.scale != scale:
         raise BenchError(f"{file}: expected a network for x{scale}, got one for x{network.scale}")
     return InvertibleRescaling(network, device, precision)
+
+
+METHOD = MethodEntry(
+    name="irn",
+    title="IRN",
+    kind="rescaling",
+    scales=(2, 4),
+    stochastic=True,
+    paper="ECCV 2020",
+    build=build,
+    module=__name__,
+    tiling=f"{WHOLE} all that a pixel sees, 122 LR pixels at x4 and 82 at x2",
+)

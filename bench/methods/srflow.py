@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.methods.networks.drawing import MAX_PIXELS, check_rgb, in_tiles, noise, on_device, precision_of
-from bench.methods.networks.drawing import tiling_policy as policy_of
-from bench.methods.networks.filling import exactly, read
+from bench.methods.method import MethodEntry
+from bench.methods.networks.drawing import MAX_PIXELS, WHOLE, check_rgb, in_tiles, noise, on_device, precision_of
+from bench.methods.networks.state import one_file, read_state
 from hcflow.errors import CheckpointError
 from hcflow.flow.invconv import solve_together
 from hcflow.images.io import Pixels
@@ -33,7 +33,6 @@ class SuperResolutionFlow:
 
     Attributes:
         parameters: of the network, the one unused convolution of the released files included.
-        tiling: how an image too large for memory is cut.
     """
 
     def __init__(self, model: SRFlow, device: torch.device, precision: str = "fp32") -> None:
@@ -41,7 +40,6 @@ class SuperResolutionFlow:
         self._model = model.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        self.tiling = policy_of(HALO, exact=False)
 
     @torch.inference_mode()
     def restore(self, lr: Tensor, temperature: float, seeds: Sequence[int]) -> Tensor:
@@ -83,11 +81,24 @@ class SuperResolutionFlow:
 
 def build(scale: int, weights: Sequence[Path], device: torch.device, precision: str = "fp32") -> SuperResolutionFlow:
     """The method; raises BenchError: not one file, not one of SRFlow, or one for another scale."""
-    (file,) = exactly("srflow", list(weights), ("SRFlow_DF2K_4X.pth or SRFlow_CelebA_8X.pth",))
+    file = one_file("srflow", weights)
     try:
-        model = from_official(read(file), str(file)).eval()
+        model = from_official(read_state(file), str(file)).eval()
     except CheckpointError as error:
         raise BenchError(str(error)) from None
     if model.config.scale != scale:
         raise BenchError(f"{file}: expected a network for x{scale}, got one for x{model.config.scale}")
     return SuperResolutionFlow(model, device, precision)
+
+
+METHOD = MethodEntry(
+    name="srflow",
+    title="SRFlow",
+    kind="SR",
+    scales=(4, 8),
+    stochastic=True,
+    paper="ECCV 2020",
+    build=build,
+    module=__name__,
+    tiling=f"{WHOLE} {HALO} LR pixels (the network sees further)",
+)

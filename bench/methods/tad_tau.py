@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.methods.method import MethodEntry
 from bench.methods.networks.drawing import check_rgb, eight_bits, on_device, precision_of
-from bench.methods.networks.filling import exactly, fill, read
+from bench.methods.networks.state import filled, one_file, read_state
 from bench.methods.networks.tad_tau import TADTAU
 from hcflow.images.io import Pixels
-
-NOTE = "never published"
 
 
 class TaskAwareDownscaling:
@@ -30,7 +29,7 @@ class TaskAwareDownscaling:
 
     def __init__(self, network: TADTAU, scale: int, device: torch.device, precision: str = "fp32") -> None:
         self._dtype = precision_of(precision)
-        self._network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._times = scale.bit_length() - 1
         self._device = device
         self.parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -53,8 +52,19 @@ def build(scale: int, weights: Sequence[Path], device: torch.device, precision: 
     """The method; raises BenchError: a scale that is no power of two, or not one file of this layout."""
     if scale < 2 or scale & (scale - 1):
         raise BenchError(f"tad_tau: expected a scale of 2, 4, 8, .., got {scale}")
-    (file,) = exactly("tad_tau", list(weights), ("a state dict of the unofficial network",))
-    with torch.device("meta"):
-        network = TADTAU()
-    fill(network, read(file), str(file))
+    file = one_file("tad_tau", weights)
+    network = filled(lambda shapes: TADTAU(), read_state(file), file)
     return TaskAwareDownscaling(network, scale, device, precision)
+
+
+METHOD = MethodEntry(
+    name="tad_tau",
+    title="TAD & TAU",
+    kind="rescaling",
+    scales=(2, 4),
+    stochastic=False,
+    paper="ECCV 2018",
+    build=build,
+    module=__name__,
+    note="never published",
+)

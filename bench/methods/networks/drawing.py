@@ -13,17 +13,19 @@ from hcflow.images.io import Pixels
 from hcflow.images.tensors import to_pixels, to_tensor
 from hcflow.tiling import tiles
 
-__all__ = ["MAX_PIXELS", "check_rgb", "eight_bits", "in_tiles", "noise", "on_device", "precision_of", "tiling_policy"]
+__all__ = ["MAX_PIXELS", "WHOLE", "check_rgb", "eight_bits", "in_tiles", "noise", "on_device", "precision_of"]
 
 MAX_PIXELS = 2**22
 """HR pixels that are computed at once (2048x2048, so 2040x1356 is whole)."""
+WHOLE = f"whole up to {MAX_PIXELS} output pixels, else tiles with a margin of"
+"""How the description of a tiling policy starts."""
 
 
 def precision_of(name: str) -> torch.dtype | None:
-    """Of the networks inside the flow: None is float32; raises BenchError."""
-    if name not in ("fp32", "bf16"):
-        raise BenchError(f"precision: expected fp32 or bf16, got {name!r}")
-    return None if name == "fp32" else torch.bfloat16
+    """Of the networks inside the flow: None is float32, which a device may compute in TF32; raises BenchError."""
+    if name not in ("fp32", "tf32", "bf16"):
+        raise BenchError(f"precision: expected fp32, tf32 or bf16, got {name!r}")
+    return torch.bfloat16 if name == "bf16" else None
 
 
 def check_rgb(lr: Tensor) -> Tensor:
@@ -48,12 +50,6 @@ def on_device(hr: Pixels, device: torch.device) -> Tensor:
 def eight_bits(lr: Tensor) -> Tensor:
     """(1, 3, h, w) to (3, h, w), clamped and rounded to 8 bits."""
     return to_tensor(to_pixels(lr[0]))[0]
-
-
-def tiling_policy(halo: int, exact: bool) -> str:
-    """How large images are cut, in words; it is part of what a number depends on."""
-    seams = "exact up to rounding" if exact else "approximate: the network sees further"
-    return f"whole up to {MAX_PIXELS} pixels, else tiles with a margin of {halo} LR pixels ({seams})"
 
 
 def in_tiles(

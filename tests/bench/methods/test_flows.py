@@ -56,7 +56,7 @@ def method(request, tmp_path):
     if request.param == "tad_tau":
         return tad_tau.build(4, [tad_file(tmp_path)], CPU)
     torch.manual_seed(0)
-    return car.AdaptiveResampling(KernelNetwork(4), EDSR(4, 4, 1), CPU)
+    return car.AdaptiveResampling(KernelNetwork(4), EDSR(4, 1, 4, 1.0), CPU)
 
 
 def test_every_draw_is_what_its_seed_alone_gives(method):
@@ -129,12 +129,12 @@ def test_srflow_says_how_likely_an_image_is(tmp_path):
 
 @pytest.mark.parametrize("build", [irn.build, srflow.build, tad_tau.build])
 def test_wrong_files_are_one_line(build, tmp_path):
-    with pytest.raises(BenchError, match="expected 1 files of weights"):
+    with pytest.raises(BenchError, match="expected one file of weights"):
         build(4, [], CPU)
     with pytest.raises(BenchError, match="does not exist"):
         build(4, [tmp_path / "missing.pth"], CPU)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(BenchError, match=r"other.pth: expected (keys of|the key)"):
+    with pytest.raises(BenchError, match=r"other.pth: expected "):
         build(4, [tmp_path / "other.pth"], CPU)
 
 
@@ -145,7 +145,7 @@ def test_wrong_scales_and_precisions_are_one_line(tmp_path):
         srflow.build(8, [srflow_file(tmp_path)], CPU)
     with pytest.raises(BenchError, match="car: expected a scale of 2 or 4"):
         car.build(3, [], CPU)
-    with pytest.raises(BenchError, match="expected 2 files of weights"):
+    with pytest.raises(BenchError, match="expected two files of weights"):
         car.build(4, [], CPU)
-    with pytest.raises(BenchError, match="expected fp32 or bf16, got 'fp16'"):
+    with pytest.raises(BenchError, match="expected fp32, tf32 or bf16, got 'fp16'"):
         srflow.build(4, [srflow_file(tmp_path)], CPU, "fp16")

@@ -14,8 +14,9 @@ from golden_files import GOLDEN, ruled_weights
 
 from bench.methods.networks.car import KernelNetwork, resample
 from bench.methods.networks.edsr import EDSR
-from bench.methods.networks.filling import fill
 from bench.methods.networks.irn import count, haar_weights, of_state
+from bench.methods.networks.state import count as numbers
+from bench.methods.networks.state import filled as fill
 from bench.methods.networks.tad_tau import TADTAU
 from hcflow.model import bits_per_pixel
 from hcflow.srflow import official
@@ -51,11 +52,10 @@ def mean_shift(sign, rgb_range=1.0):
     return {"weight": torch.eye(3)[:, :, None, None], "bias": sign * rgb_range * torch.tensor(MEAN)}
 
 
-def filled(network, name, description):
+def filled(build, name, description):
     kept = {f"sub_mean.{key}": value for key, value in mean_shift(-1).items()}
     kept |= {f"add_mean.{key}": value for key, value in mean_shift(1).items()}
-    fill(network, ruled_weights(description, kept), name)
-    return network
+    return fill(build, ruled_weights(description, kept), name)
 
 
 @pytest.mark.slow
@@ -78,8 +78,8 @@ def test_irn(name, couplings, parameters):
 @torch.no_grad()
 def test_car_kernels_and_lr_image():
     description, golden = read("car_x4_kgn")
-    network = filled(KernelNetwork(4), "kgn", description)
-    assert sum(value.numel() for value in network.state_dict().values()) == 9_896_455
+    network = filled(lambda shapes: KernelNetwork(4), "kgn", description)
+    assert numbers(network) == 9_896_455
     kernels, horizontal, vertical = network(golden["hr"])
     close(kernels[:, :, :6, :8], golden["kernels_crop"])
     close(horizontal[:, :, :6, :8], golden["offsets_h_crop"])
@@ -103,8 +103,8 @@ def test_car_resampling_alone():
 @torch.no_grad()
 def test_car_upscaler():
     description, golden = read("car_x4_usn")
-    network = filled(EDSR(4), "usn", description)
-    assert sum(value.numel() for value in network.state_dict().values()) == 43_089_947
+    network = filled(EDSR.of, "usn", description)
+    assert numbers(network) == 43_089_947
     close(network(golden["lr_255"] / 255), golden["sr"])
 
 
@@ -112,8 +112,8 @@ def test_car_upscaler():
 @torch.no_grad()
 def test_tad_and_tau():
     description, golden = read("tad_tau_unofficial_x2step")
-    network = filled(TADTAU(), "tad_tau", description)
-    assert sum(value.numel() for value in network.state_dict().values()) == 671_350
+    network = filled(lambda shapes: TADTAU(), "tad_tau", description)
+    assert numbers(network) == 671_350
     for times in (1, 2):
         close(network.downscale(golden["hr"], times), golden[f"enc_x{2**times}"])
         close(network.upscale(golden[f"enc_x{2**times}"], times), golden[f"dec_x{2**times}"])
