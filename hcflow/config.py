@@ -14,7 +14,19 @@ from typing import Literal
 from hcflow.errors import ConfigError
 from hcflow.structured import build
 
-__all__ = ["CASES", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
+__all__ = ["CASES", "HOTTEST", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
+
+
+HOTTEST = 10
+"""Largest temperature: far beyond it, draws are nothing but overflow."""
+
+_MOST, _WIDEST = 256, 2048  # so that building a network never takes minutes or all memory
+_LARGEST = {"L": 5, "K": _MOST, "P": _MOST, "width": _WIDEST, "conditional_width": _WIDEST}
+
+
+def _check_size(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"expected {least} <= {name} <= {most}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,12 @@ class ConditionerConfig:
     """RRDBs before and after the point where u1 is taken."""
     output: Literal["both", "last"] = "both"
     """c_l = [u1, u2] ("both") or c_l = u2 ("last")."""
+
+    def __post_init__(self) -> None:
+        _check_size("conditioner.features", self.features, 1, _WIDEST)
+        _check_size("conditioner.growth", self.growth, 1, _WIDEST)
+        for blocks in self.blocks:
+            _check_size("conditioner.blocks", blocks, 0, _MOST)
 
     @property
     def channels(self) -> int:
@@ -76,12 +94,12 @@ class Config:
     """Whether phi_l also sees up(c_{l+1}), .., up(c_L)."""
 
     def __post_init__(self) -> None:
-        sizes = {name: getattr(self, name) for name in ("L", "K", "P", "width", "conditional_width")}
-        for name, value in sizes.items():
-            if value < 1:
-                raise ConfigError(f"expected {name} >= 1, got {value}")
-        if self.q is not None and self.q < 1:
-            raise ConfigError(f"expected q >= 1 or null, got {self.q}")
+        for name, most in _LARGEST.items():
+            _check_size(name, getattr(self, name), 1, most)
+        if self.q is not None and not 1 <= self.q <= 1 << 16:
+            raise ConfigError(f"expected 1 <= q <= {1 << 16}, or null, got {self.q}")
+        if not 0 <= self.temperature <= HOTTEST:
+            raise ConfigError(f"expected 0 <= temperature <= {HOTTEST}, got {self.temperature}")
         if not self.lr_in_latent and self.deepest_condition == "latent":
             raise ConfigError(
                 "expected deepest_condition 'given' or 'nothing' without the LR image in the latent, "
