@@ -14,7 +14,11 @@ from typing import Literal
 from hcflow.errors import ConfigError
 from hcflow.structured import build
 
-__all__ = ["CASES", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
+__all__ = ["CASES", "HOTTEST", "PRESETS", "ConditionerConfig", "Config", "preset", "preset_name"]
+
+
+HOTTEST = 10
+"""Largest temperature: far beyond it, draws are nothing but overflow."""
 
 
 def _check_size(name: str, value: int, most: int) -> None:
@@ -93,8 +97,8 @@ class Config:
             _check_size(name, getattr(self, name), most)
         if self.q is not None:
             _check_size("q", self.q, 2**24)
-        if not 0 <= self.temperature <= 10:
-            raise ConfigError(f"expected temperature >= 0 and <= 10, got {self.temperature}")
+        if not 0 <= self.temperature <= HOTTEST:
+            raise ConfigError(f"expected temperature >= 0 and <= {HOTTEST}, got {self.temperature}")
         if not self.lr_in_latent and self.deepest_condition == "latent":
             raise ConfigError(
                 "expected deepest_condition 'given' or 'nothing' without the LR image in the latent, "

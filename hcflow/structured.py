@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Iterable
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from hcflow.errors import ConfigError
 
-__all__ = ["build"]
+__all__ = ["build", "suggestion"]
 
 T = TypeVar("T")
 
@@ -31,7 +33,7 @@ def build(cls: type[T], data: object, where: str) -> T:
     hints = _hints(cls)  # type: ignore[arg-type]
     for key in data:
         if key not in hints:
-            raise ConfigError(f"{where}: unknown key {key!r}; choose from {', '.join(hints)}")
+            raise ConfigError(f"{where}: unknown key {key!r}; {suggestion(key, hints)}choose from {', '.join(hints)}")
     required = [field.name for field in dataclasses.fields(cls) if _is_required(field)]  # type: ignore[arg-type]
     missing = [repr(key) for key in required if key not in data]
     if missing:
@@ -44,6 +46,12 @@ def build(cls: type[T], data: object, where: str) -> T:
 def _hints(cls: type) -> dict[str, Any]:
     """Evaluated once: a data set has thousands of entries."""
     return get_type_hints(cls)
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """Give "did you mean X? ", where a choice looks like the word, else nothing."""
+    near = difflib.get_close_matches(word, list(choices), 1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - annotations are objects

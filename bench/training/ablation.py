@@ -1,21 +1,83 @@
-"""Training a case of Table 1, whose weights were never released, where no checkpoint of that budget exists."""
+"""Training the rows of Table 1, whose weights were never released, where no checkpoint of that budget exists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.training import plugin as training
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
-from hcflow.train.recipe import Budget
+from hcflow.train.recipe import Budget, Recipe
 from hcflow.train.recipes import RECIPES
 from hcflow.train.session import SessionWatcher, Settings, files_of, is_finished, train
 
-_RECIPES = {"HCFlow": "sr_x4"} | {name: name for name in RECIPES if name.startswith("case")}
+__all__ = ["ROWS", "RUNS", "Trained", "missing", "recipe_of", "train_rows", "trained_weights"]
+
+_PAPER_RECIPES = {"HCFlow": "sr_x4"} | {name: name for name in RECIPES if name in {f"case{i}" for i in range(1, 6)}}
+ROWS = (*(row for row in _PAPER_RECIPES if row != "HCFlow"), "HCFlow")
+"""case1 .. case5 and HCFlow, in the order of Table 1."""
 RUNS = Path("runs")
-"""Where `python -m hcflow train` puts its runs, too, so that either goes on with what the other began."""
+"""Where `python -m hcflow train` puts its runs, too, so that either resumes what the other began."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Weights of a row.
+
+    Attributes:
+        row: of Table 1.
+        file: the weights.
+        steps: of training.
+        label: what distinguishes the row from the paper's, such as "small, 3,000 steps".
+    """
+
+    row: str
+    file: Path
+    steps: int
+    label: str
+
+
+def recipe_of(row: str, budget: Budget) -> Recipe:
+    """The recipe of a row of Table 1 at a budget: at `small` that of a small network, else the paper's.
+
+    Raises:
+        BenchError: no such row.
+    """
+    if row not in ROWS:
+        raise BenchError(f"expected a row of table 1, got {row!r}; choose from {', '.join(ROWS)}")
+    name = f"{row.lower()}_small" if budget == "small" else _PAPER_RECIPES[row]
+    return RECIPES[name].at(budget)
+
+
+def missing(rows: Sequence[str], budget: Budget) -> list[str]:
+    """The rows that have no finished training at this budget yet."""
+    return [row for row in rows if not _is_trained(recipe_of(row, budget), budget)]
+
+
+def train_rows(
+    rows: Sequence[str], budget: Budget, data: Sequence[str], device: str, watcher: SessionWatcher
+) -> Iterator[Trained]:
+    """Weights of several rows, one after the other; what was trained before is not trained again.
+
+    Args:
+        rows: of Table 1; `ROWS` for all.
+        budget: how long.
+        data: folders or data sets; for `smoke` none means Sample.
+        device: to train on.
+        watcher: of the training.
+
+    Raises:
+        BenchError: as `trained_weights`; rows that came before were yielded and are kept.
+    """
+    waiting = missing(rows, budget)
+    for row in rows:
+        if row in waiting:
+            watcher.say(f"{row}: {waiting.index(row) + 1} of {len(waiting)} to train at the budget {budget}")
+        file, steps = trained_weights(row, budget, data, device, watcher)
+        yield Trained(row, file, steps, f"{budget}, {steps:,} steps")
 
 
 def trained_weights(
@@ -34,22 +96,35 @@ def trained_weights(
         (file, training steps).
 
     Raises:
-        BenchError: no data, or training did not end well; what was done is saved and the same command goes on.
+        BenchError: no data, or training did not end well; what was done is saved, and the same command resumes it.
     """
-    recipe = RECIPES[_RECIPES[row]].at(budget)
-    name = f"{recipe.name}-{budget}"
-    file = RUNS / name / "weights" / "last.safetensors"
+    recipe = recipe_of(row, budget)
+    folder = _folder(recipe, budget)
+    file = _weights(folder)
     steps = sum(stage.iterations for stage in recipe.stages)
-    if not data and is_finished(RUNS / name, recipe) and file.is_file():
+    if not data and _is_trained(recipe, budget):
         return file, steps  # with data given, `train` also checks that it was trained on them
     names = list(data) or (["Sample"] if budget == "smoke" else [])
     if not names:
         raise BenchError(f"{row} at the budget {budget}: expected training images, got none; give --train-data DIR")
     try:
-        settings = Settings(name, recipe, RUNS / name, files_of(names, training), device=device)
-        ending = train(settings, watcher, training)
+        settings = Settings(folder.name, recipe, folder, files_of(names, training), device=device)
+        outcome = train(settings, watcher, training)
     except (HCFlowError, ImageError) as error:
         raise BenchError(str(error)) from None
-    if ending != "finished":
-        raise BenchError(f"{row}: training was stopped and saved in {RUNS / name}; the same command goes on from there")
+    if outcome != "finished":
+        raise BenchError(f"{row}: training was stopped and saved in {folder}; the same command resumes it")
     return file, steps
+
+
+def _is_trained(recipe: Recipe, budget: Budget) -> bool:
+    folder = _folder(recipe, budget)
+    return _weights(folder).is_file() and is_finished(folder, recipe)
+
+
+def _folder(recipe: Recipe, budget: Budget) -> Path:
+    return RUNS / f"{recipe.name}-{budget}"
+
+
+def _weights(folder: Path) -> Path:
+    return folder / "weights" / "last.safetensors"

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hcflow.config import Config
+from hcflow.config import HOTTEST, Config
 from hcflow.errors import ConfigError
 from hcflow.structured import build
+from hcflow.train.parsing import parse_settings
 
 __all__ = ["BUDGETS", "Budget", "Init", "Losses", "Recipe", "Stage"]
 
-Budget = Literal["smoke", "hour", "paper"]
-BUDGETS: tuple[Budget, ...] = ("smoke", "hour", "paper")
-"""smoke: seconds on a CPU, to see that everything works; hour: Stage.hour iterations; paper: the full schedule."""
+Budget = Literal["smoke", "small", "hour", "paper"]
+BUDGETS: tuple[Budget, ...] = ("smoke", "small", "hour", "paper")
+"""smoke: seconds on a CPU, to see that everything works; small: Stage.small iterations; hour: Stage.hour iterations;
+paper: the full schedule."""
 
 Init = Literal["released", "wide"]
 
+_LARGEST = {"iterations": 10**9, "hour": 10**9, "small": 10**9, "batch": 1 << 16, "patch": 1 << 14}
 _SMOKE = {"iterations": 12, "batch": 2, "patch": 32}
 
 
@@ -43,8 +47,8 @@ class Losses:
     def __post_init__(self) -> None:
         weights = dataclasses.asdict(self)
         for name, weight in weights.items():
-            if not weight >= 0:
-                raise ConfigError(f"losses.{name}: expected a weight >= 0, got {weight}")
+            if not 0 <= weight < math.inf:
+                raise ConfigError(f"losses.{name}: expected a finite weight >= 0, got {weight}")
         if not any(weights.values()):
             raise ConfigError(f"losses: expected a weight above 0 for one of {', '.join(weights)}, got none")
 
@@ -61,6 +65,8 @@ class Stage:
     """Steps, counted from 1, from which on the learning rate is halved."""
     hour: int | None = None
     """Iterations at the budget "hour": an estimate for one data-centre GPU; None: there is no such budget."""
+    small: int | None = None
+    """Iterations at the budget "small", for networks that CPU cores can train; None: there is no such budget."""
     batch: int = 16
     patch: int = 160
     """Side of the HR crops."""
@@ -77,13 +83,20 @@ class Stage:
     clip_norm: float = 100.0
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "hour", "batch", "patch"):
+        for name, most in _LARGEST.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"stage {self.name}: expected {name} >= 1, got {value}")
+            if value is not None and not 1 <= value <= most:
+                raise ConfigError(f"stage {self.name}: expected 1 <= {name} <= {most:,}, got {value}")
         for name in ("learning_rate", "discriminator_learning_rate", "clip_value", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"stage {self.name}: expected {name} > 0, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"stage {self.name}: expected a finite {name} > 0, got {getattr(self, name)}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"stage {self.name}: expected betas in [0, 1), got {list(self.betas)}")
+        if not 0 <= self.temperature <= HOTTEST:
+            raise ConfigError(f"stage {self.name}: expected 0 <= temperature <= {HOTTEST}, got {self.temperature}")
+        wrong = [milestone for milestone in self.halve_at if not 1 <= milestone <= _LARGEST["iterations"]]
+        if wrong:
+            raise ConfigError(f"stage {self.name}: expected halve_at of steps counted from 1, got {wrong[0]}")
         if not 0 <= self.discriminator_alone <= self.iterations:
             raise ConfigError(
                 f"stage {self.name}: expected 0 <= discriminator_alone <= iterations, got {self.discriminator_alone}"
@@ -109,7 +122,7 @@ class Stage:
         return replace(
             self,
             iterations=iterations,
-            halve_at=tuple(place(milestone) for milestone in self.halve_at),
+            halve_at=tuple(max(1, place(milestone)) for milestone in self.halve_at),
             discriminator_alone=place(self.discriminator_alone),
         )
 
@@ -154,10 +167,11 @@ class Recipe:
             ConfigError: not KEY=VALUE, an unknown key (the message lists the choices) or a wrong value.
         """
         *before, last = self.stages
-        changes = _parsed(settings)
+        changes = parse_settings(settings)
         init = build(_Start, {"init": changes.pop("init", self.init)}, f"recipe {self.name}").init
-        if isinstance(changes.get("iterations"), int):
-            last = last.shortened(max(1, int(str(changes["iterations"]))))
+        iterations = changes.get("iterations")
+        if type(iterations) is int and iterations >= 1:  # anything else is refused below
+            last = last.shortened(iterations)
         data = json.loads(json.dumps(dataclasses.asdict(last)))
         for key, value in changes.items():
             group, dot, inner = key.partition(".")
@@ -189,30 +203,13 @@ class Recipe:
 
 
 def _at(stage: Stage, budget: Budget) -> Stage:
-    if budget == "hour":
-        if stage.hour is None:
-            raise ConfigError(
-                f"stage {stage.name}: expected the key 'hour', iterations at that budget, which is missing; add it, "
-                "or choose another --budget"
-            )
-        return stage.shortened(stage.hour)
-    patch = 64 if stage.losses.gan else _SMOKE["patch"]
-    return replace(stage.shortened(_SMOKE["iterations"]), batch=_SMOKE["batch"], patch=patch)
-
-
-def _parsed(settings: Iterable[str]) -> dict[str, object]:
-    """KEY=VALUE as a dictionary."""
-    changes: dict[str, object] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"expected KEY=VALUE such as patch=96, got {setting!r}")
-        changes[key.strip()] = _literal(text)
-    return changes
-
-
-def _literal(text: str) -> object:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text.strip()
+    if budget == "smoke":
+        patch = 64 if stage.losses.gan else _SMOKE["patch"]
+        return replace(stage.shortened(_SMOKE["iterations"]), batch=_SMOKE["batch"], patch=patch)
+    iterations = stage.small if budget == "small" else stage.hour
+    if iterations is None:
+        raise ConfigError(
+            f"stage {stage.name}: expected the key {budget!r}, iterations at that budget, which is missing; add it, "
+            "or choose another --budget"
+        )
+    return stage.shortened(iterations)

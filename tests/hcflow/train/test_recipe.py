@@ -47,11 +47,16 @@ def test_learning_rate_is_halved_from_the_milestone_step_on():
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_budgets_keep_everything_in_proportion(name, budget):
-    whole, short = RECIPES[name], RECIPES[name].at(budget)
+    whole = RECIPES[name]
+    if budget == "small" and not name.endswith("_small"):
+        with pytest.raises(ConfigError, match="expected the key 'small', iterations at that budget, which is missing"):
+            whole.at(budget)
+        return
+    short = whole.at(budget)
     assert (budget != "paper") or short == whole
     for before, after in zip(whole.stages, short.stages, strict=True):
         factor = after.iterations / before.iterations
-        assert after.halve_at == tuple(round(factor * milestone) for milestone in before.halve_at)
+        assert after.halve_at == tuple(max(1, round(factor * milestone)) for milestone in before.halve_at)
         assert after.discriminator_alone == round(factor * before.discriminator_alone)
         assert after.losses == before.losses
 
@@ -68,21 +73,39 @@ def test_settings_change_the_last_stage():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("pacth=96", "unknown key 'pacth'; choose from name, losses, iterations"),
-        ("losses.nnl=1", "unknown key 'nnl'; choose from nll, pixel_hr"),
+        ("pacth=96", "unknown key 'pacth'; did you mean patch[?] choose from name, losses, iterations"),
+        ("losses.nnl=1", "unknown key 'nnl'; did you mean nll[?] choose from nll, pixel_hr"),
         ("losses.latent=1", "expected losses of super-resolution, got latent"),
         ("patch", "expected KEY=VALUE"),
         ("patch=large", "expected int, got 'large'"),
         ("patch=90", "expected a patch divisible by 4, got 90"),
-        ("patch=0", "expected patch >= 1"),
-        ("learning_rate=0", "expected learning_rate > 0"),
+        ("patch=0", "expected 1 <= patch <= 16,384, got 0"),
+        ("batch=1180591620717411303424", "batch: expected numbers of at most 18 digits, got a larger"),
+        ("batch=100000", "expected 1 <= batch <= 65,536, got 100000"),
+        ("iterations=true", "iterations: expected int, got True"),
+        ("iterations=0", "expected 1 <= iterations"),
+        pytest.param(
+            "iterations=" + 5000 * "9", "expected numbers of at most 18 digits, got one of 5000 digits", id="5000-digit"
+        ),
+        pytest.param("halve_at=" + 5000 * "[", "halve_at: expected a value of at most 20 levels", id="deep"),
+        pytest.param("halve_at=" + 40 * "[" + 40 * "]", "halve_at: expected at most 20 levels of nesting", id="nested"),
+        ("learning_rate=0", "expected a finite learning_rate > 0, got 0"),
+        ("learning_rate=Infinity", "expected a finite learning_rate > 0, got inf"),
+        ("learning_rate=1e999", "expected a finite learning_rate > 0, got inf"),
+        ("losses.nll=Infinity", "expected a finite weight >= 0, got inf"),
+        ("losses.nll=NaN", "expected a finite weight >= 0, got nan"),
+        ("betas=[0.9, 1]", "expected betas in .0, 1), got .0.9, 1.0."),
+        ("betas=[-0.1, 0.9]", "expected betas in .0, 1)"),
+        ("temperature=NaN", "expected 0 <= temperature <= 10, got nan"),
+        ("temperature=-1", "expected 0 <= temperature <= 10, got -1"),
+        ("halve_at=[-5]", "expected halve_at of steps counted from 1, got -5"),
         ("update=both", "choose from alternating, joint"),
-        ("losses.pixel_hr=-1", "expected a weight >= 0"),
+        ("losses.pixel_hr=-1", "expected a finite weight >= 0"),
         ("discriminator_alone=9999999", "expected 0 <= discriminator_alone"),
     ],
 )
 def test_mistakes_are_one_line(setting, message):
-    with pytest.raises(ConfigError, match=message.replace("(", r"\(")) as error:
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(").replace(")", r"\)")) as error:
         RECIPES["sr_x4+"].with_settings([setting])
     assert "\n" not in str(error.value)
 
@@ -110,8 +133,8 @@ def test_recipe_files(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("preset", "prest", "unknown key 'prest'; choose from stages, preset, network, name"),
-        ("case5", "case9", "unknown preset 'case9'; choose from sr_x4"),
+        ("preset", "prest", "unknown key 'prest'; did you mean preset[?] choose from stages, preset, network, name"),
+        ("case5", "case9", "unknown preset 'case9'; did you mean case[1-5][?] choose from sr_x4"),
         ("halve_at", "halve", "unknown key 'halve'"),
         ("iterations = 100\nlearning_rate = 1e-4", "", "the keys 'iterations', 'learning_rate', which are missing"),
         ('preset = "case5"', 'preset = "case5"\nnetwork = { K = 4 }', "expected either preset or network, got both"),
@@ -120,6 +143,14 @@ def test_recipe_files(tmp_path):
         ("[50]", "50", "expected a list, got 50"),
         ("nll = 1.0", "nll = 0.0", "expected a weight above 0"),
         ('name = "mine"', "name = mine", "expected TOML"),
+        ("iterations = 100", "iterations = " + 5000 * "9", "expected TOML, got something else"),
+        ("iterations = 100", "iterations = " + 300 * "9", "expected numbers of at most 18 digits, got a larger one"),
+        ("[50]", 5000 * "[" + 5000 * "]", "expected at most 20 levels of nesting"),
+        ("[50]", 30 * "[" + 30 * "]", "expected at most 20 levels of nesting"),
+        ("learning_rate = 1e-4", "learning_rate = inf", "expected a finite learning_rate > 0, got inf"),
+        ('preset = "case5"', "network = { K = 1000000000 }", "expected 1 <= K <= 256, got 1000000000"),
+        ('preset = "case5"', "network = { conditioner = { features = 0 } }", "expected 1 <= conditioner.features"),
+        ('preset = "case5"', "network = { temperature = nan }", "expected 0 <= temperature <= 10, got nan"),
     ],
 )
 def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
@@ -170,7 +201,7 @@ def test_a_file_without_that_budget(tmp_path):
 
 
 def test_unknown_names_list_the_choices(tmp_path):
-    with pytest.raises(ConfigError, match="unknown recipe 'sr_x5'; choose from sr_x4"):
+    with pytest.raises(ConfigError, match=r"unknown recipe 'sr_x5'; did you mean sr_x[48][?] choose from sr_x4"):
         recipe("sr_x5")
     with pytest.raises(ConfigError, match="expected a recipe file"):
         recipe(str(tmp_path / "none.toml"))
