@@ -108,7 +108,7 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
-    tracker = Tracker(args.out)
+    tracker = Tracker(args.out, request.suite)
     with RunBar() as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))

@@ -111,7 +111,17 @@ def _legend() -> str:
 def _details(table: Table, protocols: Sequence[Footnote]) -> str:
     """Every measured cell with everything that is known of it."""
     measured = [cell for cell in table.cells if cell.value is not None]
-    heads = ["Method", "Data set", "Metric", "Published", "Measured", "Paper's protocol", "Difference", "Verdict", "Images"]
+    heads = [
+        "Method",
+        "Data set",
+        "Metric",
+        "Published",
+        "Measured",
+        "Paper's protocol",
+        "Difference",
+        "Verdict",
+        "Images",
+    ]
     return _table(heads, [_detail(cell, protocols) for cell in measured], left=3) if measured else "None yet."
 
 
@@ -135,7 +145,11 @@ def _detail(cell: Cell, protocols: Sequence[Footnote]) -> list[str]:
 
 def _footnote(note: Footnote) -> str:
     ids = ", ".join(code(measure) for measure in note.measures)
-    who = f"the paper's protocol for {escape(', '.join(note.rows))}: {escape(note.why)}" if note.rows else "the table's protocol"
+    who = (
+        f"the paper's protocol for {escape(', '.join(note.rows))}: {escape(note.why)}"
+        if note.rows
+        else "the table's protocol"
+    )
     return f"{ids} ({who}){': ' if note.words else ''}{escape(note.words)}."
 
 

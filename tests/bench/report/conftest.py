@@ -12,7 +12,7 @@ from bench.records.estimates import Estimate, decimals_of, verdict
 from bench.records.journal import Journal
 from bench.records.tables import Cell, Image, Table
 from bench.registry import Registry
-from bench.suites.suite import Suite, load_suite, parse_suite, measures_of, temperature_of
+from bench.suites.suite import Suite, load_suite, measures_of, parse_suite, temperature_of
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 
@@ -141,9 +141,15 @@ def many(protocols, tmp_path) -> Table:
     two = [Image("baby", (28.4,), (28.4,)), Image("bird", (28.44,), (28.44,))]
     other = [Image("baby", (5.0, 5.2), (3.0, 3.2))]
     plan = {
-        ("Bicubic", "Set5", "psnr_rgb"): {"images": [Image("baby", (27.0,), (28.42,)), Image("bird", (27.2,), (28.42,))]},
+        ("Bicubic", "Set5", "psnr_rgb"): {
+            "images": [Image("baby", (27.0,), (28.42,)), Image("bird", (27.2,), (28.42,))]
+        },
         ("Bicubic", "Set5", "ssim_rgb"): {"images": [Image("baby", (0.8,), (0.8,))]},
-        ("Bicubic", "Set5", "first"): {"images": other, "total": 5, "reason": "1 of 5 images; not applicable: too small"},
+        ("Bicubic", "Set5", "first"): {
+            "images": other,
+            "total": 5,
+            "reason": "1 of 5 images; not applicable: too small",
+        },
         ("Bicubic", "Set5", "second"): {"reason": "needs weights second"},
         ("Bicubic", "Set5", "count"): {"images": two, "remarks": ["the paper counts another network"]},
     }

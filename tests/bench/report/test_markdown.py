@@ -61,7 +61,9 @@ def test_every_pipe_table_is_rectangular(mixed):
 
 def test_cells_of_every_kind(mixed):
     grid, details = tables(render_markdown(mixed))
-    place = next(index for index, head in enumerate(grid[0]) if head == "Set5<br>PSNR&nbsp;(Y)<br>dB&nbsp;↑ <sup>a</sup>")
+    place = next(
+        index for index, head in enumerate(grid[0]) if head == "Set5<br>PSNR&nbsp;(Y)<br>dB&nbsp;↑ <sup>a</sup>"
+    )
     assert row(grid, "Bicubic")[place] == "**28.44**"
     own = next(line for line in grid if line[0].startswith("Bicubic,<br>paper's&nbsp;protocol"))
     assert own[place] == "**28.42**&nbsp;✓<br>(28.42)"
