@@ -42,7 +42,7 @@ def harness(session: nox.Session) -> str:
 
 
 def install_with_uv(session: nox.Session) -> bool:
-    """Install with uv, several times as fast as pip; False where it is missing or cannot (pip may know a proxy or index)."""
+    """Install with uv, which is faster; False where it is missing or cannot (pip may know another proxy or index)."""
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if uv is None:
         session.log("uv is not installed: using pip, which takes longer (pip install uv)")

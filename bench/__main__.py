@@ -5,22 +5,54 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from bench.cli import data, doctor, perf, report, run, score, show, track, weights
 from bench.errors import BenchError
 from hcflow.cli.entry import run_command
-from hcflow.images.io import ImageError
+
+COMMANDS = {
+    "run": ("run", "measure a table"),
+    "show": ("show", "print a table from its records"),
+    "report": ("report", "write tables as HTML, markdown, LaTeX and JSON"),
+    "track": ("track", "import records into MLflow"),
+    "data": ("data", "list, show, verify, import and fetch data sets"),
+    "weights": ("weights", "list, show, import and fetch weights"),
+    "score": ("score", "score a folder of images"),
+    "explain": ("score", "one pair of images under every known protocol"),
+    "perf": ("perf", "time the network on this machine's CPU"),
+    "doctor": ("doctor", "check this machine"),
+}
+"""Sub-command -> (module of `bench.cli`, summary): only the one that is asked for is imported, so help is quick."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    version = _version() if "--version" in arguments else ""
+    parser.add_argument("--version", action="version", version=f"hcflow-bench {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (run, show, report, track, data, weights, score, perf, doctor):
-        module.add_parser(commands)
-    return run_command(
-        parser, argv, (BenchError, ImageError), "every finished image is kept; run the same command to go on"
-    )
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    errors: tuple[type[Exception], ...] = (BenchError,)
+    for name, (module, summary) in COMMANDS.items():
+        if name == chosen:
+            import_module(f"bench.cli.{module}").add_parser(commands)
+            from hcflow.images.io import ImageError
+
+            errors = (BenchError, ImageError)
+        if name not in commands.choices:
+            commands.add_parser(name, help=summary)
+    return run_command(parser, arguments, errors, "every finished image is kept; run the same command to go on")
+
+
+def _version() -> str:
+    """Of the installed package."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("hcflow-bench")
+    except metadata.PackageNotFoundError:
+        return "(a checkout that is not installed)"
 
 
 if __name__ == "__main__":

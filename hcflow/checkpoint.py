@@ -22,7 +22,18 @@ from hcflow.files import SAVE_KEY, is_safetensors, read_pickle
 from hcflow.model import HCFlow
 from hcflow.official import Shapes, haar_weights, infer_config, key_map
 
-__all__ = ["CheckpointInfo", "export", "from_official", "info", "load", "read_notes", "save", "to_official"]
+__all__ = [
+    "CheckpointInfo",
+    "check_finite",
+    "export",
+    "first_wrong_key",
+    "from_official",
+    "info",
+    "load",
+    "read_notes",
+    "save",
+    "to_official",
+]
 
 _METADATA_KEY = "hcflow_config"
 _NOTE = "note."
@@ -84,7 +95,7 @@ def save(
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
         tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
-        _check_finite(tensors, f"{path} in float16")
+        check_finite(tensors, f"{path} in float16")
     write_atomically(Path(path), to_safetensors(tensors, metadata))
 
 
@@ -133,7 +144,7 @@ def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> HC
     state = {key.removeprefix(_PREFIX): value for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     config = _closest_config(shapes)
-    wrong = _first_wrong_key(_official_shapes(config), shapes)
+    wrong = first_wrong_key(_official_shapes(config), shapes)
     if wrong is not None:
         raise CheckpointError(f"{source}: {wrong}, for the network {_describe(config)}")
     for key, constant in haar_weights(config).items():
@@ -143,7 +154,7 @@ def from_official(state: Mapping[str, Tensor], source: str = "state dict") -> HC
     names = key_map(config, [name for name, _ in model.named_parameters()])
     tensors = {ours: state[official].float() for ours, official in names.items()}
     tensors |= {name: torch.tensor(True) for name, _ in model.named_buffers()}
-    _check_finite({names.get(name, name): tensor for name, tensor in tensors.items()}, source)
+    check_finite({names.get(name, name): tensor for name, tensor in tensors.items()}, source)
     model.load_state_dict(tensors, assign=True)
     return model
 
@@ -184,10 +195,10 @@ def _load_own(file: Path) -> HCFlow:
         raise CheckpointError(f"{file}: {error}") from None
     model = _empty(config)
     expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    wrong = _first_wrong_key(expected, {key: tuple(value.shape) for key, value in tensors.items()})
+    wrong = first_wrong_key(expected, {key: tuple(value.shape) for key, value in tensors.items()})
     if wrong is not None:
         raise CheckpointError(f"{file}: {wrong}, for the network {_describe(config)}")
-    _check_finite(tensors, str(file))
+    check_finite(tensors, str(file))
     model.load_state_dict(tensors, assign=True)
     return model
 
@@ -219,7 +230,8 @@ def _closest_config(shapes: Shapes) -> Config:
     return min((*PRESETS.values(), inferred), key=mismatches)
 
 
-def _first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
+def first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
+    """What is wrong with the keys and shapes of a state dict, in words; None where nothing is."""
     for key, shape in expected.items():
         if key not in got:
             return f"expected the key {key}, which is missing"
@@ -229,7 +241,8 @@ def _first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
     return None if extra is None else f"got the unexpected key {extra}"
 
 
-def _check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+def check_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    """Raise CheckpointError where a tensor of `source` has values that are not finite."""
     for key, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{source}: expected finite weights, got NaN or infinity in {key}")

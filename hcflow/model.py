@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from hcflow.checks import check_image
 from hcflow.config import Config
 from hcflow.errors import InputError
 from hcflow.flow.gaussian import standard_normal_log_prob
 from hcflow.level import IMAGE_CHANNELS, Level
-from hcflow.sampling import Draws, check_image
+from hcflow.sampling import Draws, Temperature
 
 __all__ = ["LOG_SIGMA_LR", "Decoder", "Encoded", "HCFlow", "bits_per_pixel", "quantise"]
 
@@ -48,7 +50,7 @@ class Decoder(nn.Module):
     def decode(
         self,
         lr: Tensor,
-        temperature: float | Sequence[float] | None = None,
+        temperature: Temperature | None = None,
         *,
         latents: Sequence[Tensor] | None = None,
         generator: torch.Generator | None = None,
@@ -60,7 +62,8 @@ class Decoder(nn.Module):
 
         Args:
             lr: (N, 3, h, w) in [0, 1]; any size.
-            temperature: tau >= 0, or one for each of the draws; None: the one of the published results.
+            temperature: tau, from 0 to 10, or one for each of the draws; None: the one of the published results.
+                A number of NumPy's or a tensor will do.
             latents: z_1 .. z_L as in `Encoded.latents` (with `samples`, (N, samples, C_l, H_l, W_l)).
             generator: source of the latents where none are given. `samples` draws use it as as many calls
                 would, so the k-th draw does not depend on how many are asked for.
@@ -70,7 +73,7 @@ class Decoder(nn.Module):
             (N, 3, h 2^L, w 2^L), or (N, samples, 3, h 2^L, w 2^L); not clamped, so that it inverts `encode`.
 
         Raises:
-            InputError: wrong shapes, a negative temperature, or values that are not finite.
+            InputError: wrong shapes, a temperature out of range, or values that are not finite.
         """
         check_image(lr, "lr")
         tau = self.config.temperature if temperature is None else temperature
@@ -78,10 +81,15 @@ class Decoder(nn.Module):
         y = lr if self.config.lr_in_latent else lr[:, :0]
         sees = lr
         conditions: list[Tensor] = []  # c_{l+1} .. c_L
-        for level, z in reversed(list(zip(self._levels(), draws.latents, strict=True))):
-            c = self._condition(level, sees, conditions)
-            sees = y = level.generate(z, y, c)
+        with self.numeric_mode():
+            for level, z in reversed(list(zip(self._levels(), draws.latents, strict=True))):
+                c = self._condition(level, sees, conditions)
+                sees = y = level.generate(z, y, c)
         return draws.unflatten(y)
+
+    def numeric_mode(self) -> AbstractContextManager[None]:
+        """How decoding computes: as the process is set to."""
+        return nullcontext()
 
     def latent_shapes(self, height: int, width: int) -> list[tuple[int, int, int]]:
         """Shapes (C_l, H_l, W_l) of z_1 .. z_L for an LR image of that size."""

@@ -1,39 +1,21 @@
-"""Latents of one decode call: checked, drawn and scaled; and the check of images."""
+"""Latents of one decode call: checked, drawn and scaled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import SupportsFloat, TypeAlias
 
 import torch
 from torch import Tensor
 
-from hcflow.checks import checking
 from hcflow.errors import InputError
 
-__all__ = ["Draws", "check_image"]
+__all__ = ["MAX_TEMPERATURE", "Draws", "Temperature"]
 
-
-def check_image(x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | None = None) -> None:
-    """Check a batch of images (N, 3, H, W).
-
-    Raises:
-        InputError: not float, not 4-D with 3 channels, empty, sides not divisible by `multiple`, not of
-            `shape` where one is given, or with values that are not finite.
-    """
-    got = tuple(x.shape)
-    if shape is not None and got != tuple(shape):
-        raise InputError(f"expected {name} of shape {tuple(shape)}, got {got}")
-    if not x.is_floating_point():
-        raise InputError(f"expected {name} as floats in [0, 1], got {x.dtype}; divide 8-bit values by 255")
-    if x.ndim != 4 or got[1] != 3 or min(got) < 1:
-        raise InputError(f"expected {name} of shape (N, 3, H, W), none of them 0, got {got}")
-    if got[2] % multiple or got[3] % multiple:
-        raise InputError(
-            f"expected {name} with height and width divisible by {multiple}, got {got[2]}x{got[3]}; "
-            "crop it, or pad it and crop what is decoded"
-        )
-    if checking() and not bool(torch.isfinite(x).all()):
-        raise InputError(f"expected {name} with finite values, got NaN or infinity; check what produced it")
+MAX_TEMPERATURE = 10.0
+"""Largest temperature that is taken; the published results use 0 to 1."""
+Temperature: TypeAlias = SupportsFloat | Sequence[SupportsFloat] | Tensor
+"""One number, or one for each draw: Python's, NumPy's, or a tensor with 0 or 1 dimension."""
 
 
 class Draws:
@@ -47,7 +29,7 @@ class Draws:
         self,
         shapes: Sequence[tuple[int, int, int]],
         lr: Tensor,
-        temperature: float | Sequence[float],
+        temperature: Temperature,
         latents: Sequence[Tensor] | None,
         generator: torch.Generator | None,
         samples: int | None,
@@ -64,12 +46,19 @@ class Draws:
         """Unfold the draws: (N * samples, ...) -> (N, samples, ...)."""
         return x if self.samples is None else x.unflatten(0, (-1, self.samples))
 
-    def _temperatures(self, temperature: float | Sequence[float], lr: Tensor) -> Tensor | float:
-        each = [temperature] * self.count if isinstance(temperature, float | int) else list(temperature)
+    def _temperatures(self, temperature: Temperature, lr: Tensor) -> Tensor | float:
+        each: list[float]
+        try:
+            if isinstance(temperature, Sequence) or getattr(temperature, "ndim", 0):
+                each = [float(tau) for tau in temperature]  # type: ignore[union-attr]
+            else:
+                each = [float(temperature)] * self.count
+        except (TypeError, ValueError):
+            raise InputError(f"expected a temperature, a number from 0 to 10, got {temperature!r}") from None
         if len(each) != self.count:
             raise InputError(f"expected one temperature or {self.count}, one per draw, got {len(each)}")
-        if not all(0 <= tau < float("inf") for tau in each):
-            raise InputError(f"expected temperatures >= 0, got {temperature}")
+        if not all(0 <= tau <= MAX_TEMPERATURE for tau in each):
+            raise InputError(f"expected temperatures >= 0 and <= {MAX_TEMPERATURE:g}, got {temperature}")
         if len(set(each)) == 1:
             return each[0]
         return torch.tensor(each, dtype=lr.dtype, device=lr.device).repeat(len(lr))[:, None, None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,7 @@ def build(cls: type[T], data: object, where: str) -> T:
     """
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: expected an object, got {type(data).__name__}")
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     for key in data:
         if key not in hints:
             raise ConfigError(f"{where}: unknown key {key!r}; choose from {', '.join(hints)}")
@@ -37,6 +38,12 @@ def build(cls: type[T], data: object, where: str) -> T:
         keys, are = ("key", "is") if len(missing) == 1 else ("keys", "are")
         raise ConfigError(f"{where}: expected the {keys} {', '.join(missing)}, which {are} missing")
     return cls(**{key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+@lru_cache(maxsize=64)
+def _hints(cls: type) -> dict[str, Any]:
+    """Evaluated once: a data set has thousands of entries."""
+    return get_type_hints(cls)
 
 
 def _value(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - annotations are objects

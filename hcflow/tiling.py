@@ -1,28 +1,26 @@
-"""Large images in bounded memory: decoding by tiles of the LR image, downscaling by tiles of the HR image.
+"""Large images in bounded memory: decoding level by level, by tiles of y_l; downscaling by tiles of the HR image.
 
-Downscaling by tiles is exact: each tile carries as much surrounding as its pixels can see. Decoding is not: a
-conditioner of 14 blocks sees 212 pixels far, so a tile carries a margin of HALO pixels and the seam that is left is
-measured (tests/hcflow/test_tiling.py). Both see the zero padding of the convolutions only where the image ends.
+Both are exact up to rounding, because each tile carries as much of its surrounding as its pixels can depend on. They
+see the zero padding of the convolutions only where the image ends.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hcflow.checks import check_image
+from hcflow.errors import InputError
+from hcflow.level import Level
+from hcflow.memory import free_bytes
 from hcflow.model import Decoder, HCFlow
+from hcflow.planning import LevelPlan, Plan, plan_decode
 from hcflow.sampling import Draws
 
-__all__ = ["HALO", "MAX_PIXELS", "Tile", "decode_in_tiles", "downscale_in_tiles", "tiles"]
-
-HALO = 32
-"""Margin of a decoding tile, in LR pixels."""
-MAX_PIXELS = 2**21
-"""HR pixels times draws that are decoded at once: about 2 GiB (measured: 1 KiB a pixel at x4 and at x8)."""
+__all__ = ["Tile", "decode_draws", "decode_in_tiles", "downscale_in_tiles", "tiles"]
 
 Progress = Callable[[int, int], None]
 
@@ -34,9 +32,9 @@ class Tile:
     core: tuple[int, int, int, int]
     region: tuple[int, int, int, int]
 
-    def of(self, x: Tensor, factor: int = 1) -> Tensor:
-        """The region of an image (.., H, W) that is `factor` times finer than the plan."""
-        top, bottom, left, right = (factor * at for at in self.region)
+    def of(self, x: Tensor, factor: int = 1, divisor: int = 1) -> Tensor:
+        """The region of an image (.., H, W) that is `factor` times finer, or `divisor` times coarser, than the plan."""
+        top, bottom, left, right = (factor * at // divisor for at in self.region)
         return x[..., top:bottom, left:right]
 
     def paste(self, target: Tensor, part: Tensor, factor: int = 1) -> None:
@@ -61,33 +59,115 @@ def decode_in_tiles(
     temperature: float,
     generator: torch.Generator | None = None,
     samples: int = 1,
-    max_pixels: int = MAX_PIXELS,
+    plan: Plan | None = None,
     progress: Progress = lambda done, of: None,
 ) -> Tensor:
-    """Decode one image of any size; where it fits at once, exactly `decoder.decode` (same latents).
+    """Decode one image of any size; where it fits into memory, exactly `decoder.decode`.
 
     Args:
+        decoder: of any precision, on the device of `lr`.
         lr: (1, 3, h, w) in [0, 1].
-        max_pixels: HR pixels times draws to decode at once.
-        progress: called after each tile with the tiles done and their number.
+        temperature: from 0 to 10.
+        generator: of the latents; they are those of `decoder.decode`, whatever the plan.
+        samples: draws.
+        plan: how; None: `plan_decode` with the memory that the device has left.
+        progress: called after each piece of work with the pieces done and their number.
 
     Returns:
-        (samples, 3, h 2^L, w 2^L) float32 on CPU, not clamped.
+        (samples, 3, h 2^L, w 2^L) float32 on CPU, not clamped. Use `decode_draws` to hold fewer of them at once.
+
+    Raises:
+        InputError: what `decode` raises, or not enough memory for the smallest tiles.
     """
-    h, w = lr.shape[-2:]
-    shapes = decoder.latent_shapes(h, w)
-    latents = Draws(shapes, lr, 1.0, None, generator, samples).latents
-    scale = decoder.config.scale
-    pixels = max_pixels // (scale**2 * samples)  # of the LR image
-    side = max(h, w) if h * w <= pixels else max(HALO, math.isqrt(pixels) - 2 * HALO)
-    plan = list(tiles(h, w, side, HALO))
-    hr = torch.empty(samples, 3, h * scale, w * scale)
-    for done, tile in enumerate(plan, 1):
-        parts = [tile.of(z, scale >> level)[None] for level, z in enumerate(latents, 1)]
-        part = decoder.decode(tile.of(lr), temperature, latents=parts, samples=samples)[0]
-        tile.paste(hr, part.cpu(), scale)
-        progress(done, len(plan))
-    return hr
+    return torch.cat(list(decode_draws(decoder, lr, temperature, generator, samples, plan, progress)))
+
+
+def decode_draws(
+    decoder: Decoder,
+    lr: Tensor,
+    temperature: float,
+    generator: torch.Generator | None = None,
+    samples: int = 1,
+    plan: Plan | None = None,
+    progress: Progress = lambda done, of: None,
+) -> Iterator[Tensor]:
+    """`decode_in_tiles` a few draws at a time: yields (n, 3, h 2^L, w 2^L), in the order of the draws."""
+    check_image(lr, "lr")
+    if len(lr) != 1:
+        raise InputError(f"expected one image, got a batch of {len(lr)}")
+    if plan is None:
+        plan = plan_decode(decoder.config, lr.shape[-2], lr.shape[-1], samples, free_bytes(lr.device))
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(done, plan.steps)
+
+    for first in range(0, samples, plan.draws):
+        if not plan.whole:
+            yield _decode_by_levels(decoder, lr, temperature, generator, plan, step)
+            continue
+        hr = decoder.decode(lr, temperature, generator=generator, samples=min(plan.draws, samples - first))
+        step()
+        yield hr[0].float().cpu()
+
+
+def _decode_by_levels(
+    decoder: Decoder,
+    lr: Tensor,
+    temperature: float,
+    generator: torch.Generator | None,
+    plan: Plan,
+    step: Callable[[], None],
+) -> Tensor:
+    """One draw, level by level; what tiles are cut from and pasted into is in the memory of the CPU."""
+    device = lr.device
+    sees = lr.cpu()
+    y = sees if decoder.config.lr_in_latent else sees[:, :0]
+    latents = Draws(decoder.latent_shapes(*lr.shape[-2:]), sees, temperature, None, generator, None).latents
+    conditions: list[Tensor] = []  # c_{l+1} .. c_L
+    with decoder.numeric_mode():
+        for each in plan.levels:
+            level: Level = decoder.levels[each.level - 1]  # type: ignore[assignment]
+            z = latents.pop()
+            keep = each.level > 1 and decoder.config.hierarchical
+            y, c = _decode_level(level, each, device, (z, y, sees), conditions, keep, step)
+            sees = y
+            if c is not None:
+                conditions.insert(0, c)
+    return y
+
+
+def _decode_level(
+    level: Level,
+    plan: LevelPlan,
+    device: torch.device,
+    inputs: tuple[Tensor, Tensor, Tensor],
+    conditions: list[Tensor],
+    keep: bool,
+    step: Callable[[], None],
+) -> tuple[Tensor, Tensor | None]:
+    """y_{l-1} of level l, and c_l where finer levels see it."""
+    result: Tensor | None = None
+    kept: Tensor | None = None
+    for tile in tiles(plan.height, plan.width, plan.side, plan.halo):
+        z, y, sees = (tile.of(x).to(device) for x in inputs)
+        coarser = [
+            tile.of(c, divisor=plan.height // c.shape[-2]).to(device) for c in conditions
+        ]  # regions are cut where a pixel of each of them begins
+        c = level.condition(sees, coarser)
+        part = level.generate(z, y, c)
+        if result is None:
+            result = torch.empty(1, part.shape[1], 2 * plan.height, 2 * plan.width)
+        tile.paste(result, part.float().cpu(), 2)
+        if keep and c is not None:
+            if kept is None:
+                kept = torch.empty(1, c.shape[1], plan.height, plan.width, dtype=c.dtype)
+            tile.paste(kept, c.cpu())
+        step()
+    assert result is not None
+    return result, kept
 
 
 def downscale_in_tiles(

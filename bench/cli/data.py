@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
+from typing import TypeVar
 
 from bench.cli.progress import DownloadBar
-from bench.cli.terminal import console, grid
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
 from bench.datasets.local import data_root, digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
@@ -25,10 +22,12 @@ _DESCRIPTION = """\
 The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
 images they consist of, pixel by pixel, and under which terms.
 """
+T = TypeVar("T")
 _SHOWN = 10  # refused files; CelebA's originals are 5,000
 _EXAMPLES = """\
 examples:
   python -m bench data list
+  python -m bench data show Set5
   python -m bench data fetch Set5 Set14 BSD100
   python -m bench data import BSD100 ~/Downloads/B100     however its files are named
   python -m bench data verify                             compare every pixel with the manifests
@@ -37,12 +36,16 @@ examples:
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `data list | verify | import | fetch | manifest`."""
-    parser = subparser(commands, "data", "list, verify, import and fetch data sets", _EXAMPLES, _DESCRIPTION)
+    """Add `data list | show | verify | import | fetch | manifest`."""
+    parser = subparser(commands, "data", "list, show, verify, import and fetch data sets", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what is present, partial, missing")
-    listing.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    listing = actions.add_parser("list", help="what is present, partial, missing, one set a line")
     listing.set_defaults(run=_list)
+    showing = actions.add_parser("show", help="all that is known of some of them: licence, terms, how to get them")
+    showing.add_argument("names", nargs="+", metavar="NAME")
+    showing.set_defaults(run=_show)
+    for command in (listing, showing):
+        command.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
     verify = actions.add_parser("verify", help="compare every image with the manifest")
     verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is at hand)")
     verify.set_defaults(run=_verify)
@@ -60,19 +63,39 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _list(args: argparse.Namespace) -> int:
+    from rich.markup import escape
+
+    from bench.cli.terminal import console, grid, one_line_each
+
     rows = [_describe(load_manifest(name)) for name in manifest_names()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    table = grid("set", "images", "state", "pixels known", "licence", "to get it", title=f"in {data_root()}")
+    table = grid("set", "state", "images", "to get it", title=f"in {data_root()}")
     for row in rows:
         style = {"present": "green", "partial": "yellow", "missing": "red"}[str(row["state"])]
-        count = f"{row['present']}/{row['images']}"
-        values = [str(row[key]) for key in ("name", "state", "pixels", "licence", "get")]
-        name, state, pixels, licence, get = map(escape, values)
-        table.add_row(name, count, f"[{style}]{state}[/]", pixels, licence, get)
-    console().print(table)
+        name, state, get = (escape(str(row[key])) for key in ("name", "state", "get"))
+        table.add_row(name, f"[{style}]{state}[/]", f"{row['present']}/{row['images']}", get)
+    out = console()
+    out.print(one_line_each(table))
+    out.print("Licences, terms and sources: python -m bench data show NAME")
     return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    rows = [_describe(load_manifest(name)) for name in args.names]
+    if args.format == "json":
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(row["name"])
+        for key, value in row.items():
+            if value and key != "name":
+                print(f"  {_LABELS.get(key, key)}: {value}")
+    return 0
+
+
+_LABELS = {"pixels": "digests of all pixels known", "get": "to get it"}
 
 
 def _describe(manifest: Manifest) -> dict[str, object]:
@@ -102,9 +125,8 @@ def _verify(args: argparse.Namespace) -> int:
     bad = 0
     for manifest in manifests:
         here = presence(manifest)
-        bar = Console(stderr=True)
         wrong = []
-        for entry in track(here.present, manifest.name, console=bar, disable=not bar.is_terminal):
+        for entry in _tracked(here.present, manifest.name):
             try:
                 read_hr(manifest, entry)
             except (BenchError, ImageError) as error:
@@ -120,11 +142,19 @@ def _verify(args: argparse.Namespace) -> int:
     return 2 if bad else 0
 
 
+def _tracked(items: Sequence[T], name: str) -> Iterable[T]:
+    """The items, with a bar where stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    bar = Console(stderr=True)
+    return track(items, name, console=bar, disable=not bar.is_terminal)
+
+
 def _import(args: argparse.Namespace) -> int:
     manifest = load_manifest(args.name)
     files = image_files(args.folder)
-    bar = Console(stderr=True)
-    result = import_files(manifest, track(files, manifest.name, console=bar, disable=not bar.is_terminal))
+    result = import_files(manifest, _tracked(files, manifest.name))
     for message in result.refused[:_SHOWN]:
         print(f"error: {message}", file=sys.stderr)
     if len(result.refused) > _SHOWN:

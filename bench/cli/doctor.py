@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-import torch
-from rich.markup import escape
-
-from bench.cli.terminal import console, grid
-from bench.datasets import local as data
-from bench.datasets.manifest import load_manifest, manifest_names
-from bench.runs.provenance import choose_device, provenance
 from hcflow.cli.entry import subparser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.suites.suite import Suite
+
+_STYLES = {"present": "green", "shipped": "green", "missing": "red"}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,8 +23,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "doctor",
         "check this machine",
-        description="Print versions, device, data sets and weights that runs on this machine would use, and warn of "
-        "what breaks them. Exit code 2 if something does.",
+        description="Print versions, device, data sets and weights that runs on this machine would use, what each is "
+        "needed for, and which tables could run. Exit code 2 if something is broken (not if something is missing).",
     )
     parser.set_defaults(run=_doctor)
 
@@ -42,27 +43,93 @@ def problems() -> list[str]:
     try:
         importlib.import_module("torchvision")
     except Exception as error:  # a torchvision of another torch fails with RuntimeError, ImportError or OSError
-        found.append(
-            f"torchvision does not fit torch {torch.__version__} ({str(error).splitlines()[0]}); reinstall both"
-        )
+        found.append(f"torchvision does not fit torch ({str(error).splitlines()[0]}); reinstall both")
+    return found
+
+
+def shortcomings(suites: Sequence[Suite]) -> list[str]:
+    """For each table, what keeps it from running on the paper's data sets, or its rows from running at all."""
+    from bench.datasets.local import how_to_get, presence
+    from bench.datasets.manifest import load_manifest
+    from bench.weights.entries import state, weight_entries
+
+    found = []
+    for suite in suites:
+        missing = [m for m in map(load_manifest, suite.datasets) if presence(m).state != "present"]
+        if missing:
+            first = min(missing, key=lambda m: len(m.images))
+            which = "none" if len(missing) == len(suite.datasets) else f"only {len(suite.datasets) - len(missing)}"
+            names = ", ".join(manifest.name for manifest in missing)
+            found.append(
+                f"{suite.name} can run on {which} of its {len(suite.datasets)} data sets whole; missing: {names}; "
+                f"first: {how_to_get(first)}"
+            )
+        needed = {name for row in suite.rows for name in row.needs if name in weight_entries()}
+        lacking = [name for name in sorted(needed) if state(weight_entries()[name]) not in ("present", "shipped")]
+        if lacking:
+            found.append(
+                f"{suite.name} lacks {len(lacking)} of {len(needed)} files of weights: python -m bench weights list"
+            )
     return found
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    out = console()
+    from bench.suites.suite import load_suite, suite_names
+
+    suites = [load_suite(name) for name in suite_names()]
+    _print_machine()
+    _print_data(suites)
+    _print_weights()
+    wrong, lacking = problems(), shortcomings(suites)
+    for problem in wrong:
+        print(f"problem: {problem}")
+    for shortcoming in lacking:
+        print(f"missing: {shortcoming}")
+    if not wrong:
+        print("the software is sound" + ("" if lacking else ", and nothing is missing"))
+    return 2 if wrong else 0
+
+
+def _print_machine() -> None:
+    from rich.markup import escape
+
+    from bench.cli.terminal import console, grid
+    from bench.runs.provenance import choose_device, provenance
+
     about = provenance(choose_device("auto"))
-    table = grid("", "")
+    table = grid("machine", "")
     for key in ("commit", "dirty", "python", "platform", "device", "processor", "threads"):
         table.add_row(key, escape(str(about[key])))
     for name, version in about["versions"].items():
         table.add_row(name, version)
-    table.add_row("data root", str(data.data_root()))
+    console().print(table)
+
+
+def _print_data(suites: Sequence[Suite]) -> None:
+    from bench.cli.terminal import console, grid, one_line_each
+    from bench.datasets.local import data_root, presence
+    from bench.datasets.manifest import load_manifest, manifest_names
+
+    table = grid("data", "state", "images", "needed by", title=f"in {data_root()}")
     for name in manifest_names():
-        table.add_row(f"data {name}", data.presence(load_manifest(name)).state)
-    out.print(table)
-    wrong = problems()
-    for problem in wrong:
-        out.print(f"problem: {problem}", markup=False)
-    if not wrong:
-        out.print("nothing is wrong")
-    return 2 if wrong else 0
+        here = presence(load_manifest(name))
+        users = [suite.name for suite in suites if name in suite.datasets]
+        stands_in = [suite.name for suite in suites if name == suite.fallback]
+        needed = ", ".join(users) or (f"{', '.join(stands_in)} where the paper's are missing" if stands_in else "")
+        count = f"{len(here.present)}/{len(here.present) + len(here.missing)}"
+        state = f"[{_STYLES.get(here.state, 'yellow')}]{here.state}[/]"
+        table.add_row(name, state, count, needed or "training, your own runs")
+    console().print(one_line_each(table))
+
+
+def _print_weights() -> None:
+    from rich.markup import escape
+
+    from bench.cli.terminal import console, grid, one_line_each
+    from bench.weights.entries import state, weight_entries, weights_root
+
+    table = grid("weights", "state", "needed by", title=f"in {weights_root()}")
+    for name, entry in weight_entries().items():
+        word = state(entry)
+        table.add_row(escape(name), f"[{_STYLES.get(word, 'yellow')}]{word}[/]", escape(entry.used_by))
+    console().print(one_line_each(table))

@@ -1,150 +1,205 @@
-"""python -m bench score and explain: the tables' metrics for images of your own."""
+"""python -m bench score: the tables' metrics for images that another program restored."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import csv
+import html
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from rich.markup import escape
-
-from bench.cli.terminal import console, grid
+from bench.cli.options import add_out
 from bench.errors import BenchError
-from bench.metrics.metric import Evidence, Measure
-from bench.records.estimates import Estimate
-from bench.report.text import format_estimate
 from hcflow.cli.entry import subparser
-from hcflow.images.io import SUFFIXES, read_opaque, to_rgb
-from hcflow.images.matlab_resize import mod_crop
 
-_SPACES = ("rgb", "y")
+if TYPE_CHECKING:
+    from bench.metrics.metric import Measure
+    from bench.records.estimates import Estimate
+    from bench.records.store import Values
+    from bench.runs.folders import Folders, Scored
+
+_DESCRIPTION = """\
+Score SR images as the tables do. HR images have the same names; they are cropped (bottom, right) to a multiple of the
+scale, as the images of a benchmark are. Without HR images, the metrics that need none are taken.
+"""
+_EXAMPLES = """\
+examples:
+  python -m bench score --sr results/Set5 --hr data/Set5/HR
+  python -m bench score --sr results/Set5 --dataset Set5 --measure psnr@y,crop4,u8 lpips niqe@live
+  python -m bench score --sr draw0 draw1 draw2 --hr originals --measure diversity lpips     several draws
+  python -m bench score --sr results/Set5 --dataset Set5 --table 4 --as "My method"         as a row of table 4
+"""
+_WITHOUT_HR = ("niqe@live", "brisque@live")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `score` and `explain`."""
-    score = subparser(
-        commands,
-        "score",
-        "score a folder of images",
-        "example:\n  python -m bench score --sr results/Set5 --hr data/Set5/HR --format json",
-        description="Score SR images against the HR images of the same name, as the tables do. HR images are cropped "
-        "(bottom, right) to a multiple of the scale, as the SR images of a benchmark are.",
-    )
-    score.add_argument("--sr", type=Path, required=True, metavar="DIR", help="SR images")
-    score.add_argument("--hr", type=Path, required=True, metavar="DIR", help="HR images, with the same names")
-    score.add_argument(
-        "--measure", nargs="+", metavar="ID", help="such as psnr@y,crop4,u8 (default: PSNR, SSIM; RGB, Y)"
-    )
-    score.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
-    _add_scale(score)
-    score.set_defaults(run=_score)
-    explain = subparser(
-        commands,
-        "explain",
-        "one pair of images under every known protocol",
-        "example:\n  python -m bench explain butterfly_hr.png butterfly_sr.png",
-        description="Print what is called PSNR and SSIM elsewhere: one pair of images under every protocol variant.",
-    )
-    explain.add_argument("hr", type=Path, metavar="HR")
-    explain.add_argument("sr", type=Path, metavar="SR")
-    _add_scale(explain)
-    explain.set_defaults(run=_explain)
+    """Add `score`."""
+    parser = subparser(commands, "score", "score a folder of images", _EXAMPLES, _DESCRIPTION)
+    parser.add_argument("--sr", type=Path, nargs="+", required=True, metavar="DIR", help="SR images; one folder a draw")
+    parser.add_argument("--hr", type=Path, metavar="DIR", help="HR images, with the same names")
+    parser.add_argument("--lr", type=Path, metavar="DIR", help="the LR images that were restored")
+    parser.add_argument("--dataset", default="", metavar="NAME", help="a data set that is at hand, in place of --hr")
+    parser.add_argument("--measure", nargs="+", action="extend", default=[], metavar="ID", help=_MEASURE)
+    parser.add_argument("--table", metavar="N", help="with --as: put the result into this table as a row")
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="of that row")
+    parser.add_argument("--format", choices=["text", "json", "csv", "html"], default="text", help="(default: text)")
+    parser.add_argument("--scale", type=int, choices=range(1, 17), metavar="N", help="(default: 4, or the table's)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
+    add_out(parser)
+    parser.set_defaults(run=_score)
 
 
-def score_pair(sr: Path, hr: Path, measures: Sequence[Measure], scale: int) -> list[float]:
-    """The measures of one pair of files."""
-    reference, image = mod_crop(read_opaque(hr), scale), to_rgb(read_opaque(sr)) / 255.0
-    values = []
-    evidence = Evidence((image,), scale, reference)
-    for measure in measures:
-        try:
-            score = measure.open([], torch.device("cpu"))(evidence)
-            assert isinstance(score, list)
-            values.append(score[0])
-        except BenchError as error:
-            raise BenchError(f"{sr} and {hr}: {error}") from None
-    return values
-
-
-def match_names(sr: Path, hr: Path) -> list[tuple[str, Path, Path]]:
-    """(name, SR file, HR file) of two folders; every HR image needs exactly one SR image of its name."""
-    folders = {"--sr": _images(sr, "--sr"), "--hr": _images(hr, "--hr")}
-    missing = sorted(folders["--hr"].keys() - folders["--sr"].keys())
-    extra = sorted(folders["--sr"].keys() - folders["--hr"].keys())
-    if missing or extra:
-        what = f"{missing[0]} has no SR image" if missing else f"{extra[0]} has no HR image"
-        raise BenchError(
-            f"{sr}: expected the image names of {hr}, got {len(missing)} missing, {len(extra)} extra ({what})"
-        )
-    return [(name, folders["--sr"][name], path) for name, path in sorted(folders["--hr"].items())]
+_MEASURE = "such as psnr@y,crop4,u8 or lpips (default: PSNR and SSIM on RGB and Y; without HR: NIQE and BRISQUE)"
 
 
 def _score(args: argparse.Namespace) -> int:
-    default = [f"{metric}@{space},crop{args.scale},u8" for space in _SPACES for metric in ("psnr", "ssim")]
-    measures = [Measure.parse(text) for text in args.measure or default]
-    rows = [(name, score_pair(sr, hr, measures, args.scale)) for name, sr, hr in match_names(args.sr, args.hr)]
-    means = [Estimate.of([[values[i]] for _, values in rows]) for i in range(len(measures))]
-    if args.format == "json":
-        print(json.dumps(_as_json(rows, measures, means), indent=1, allow_nan=False))
-        return 0
+    from bench.runs.folders import Folders, score
+    from bench.runs.provenance import choose_device
+
+    if (args.hr is not None) + bool(args.dataset) > 1:
+        raise BenchError("expected --hr DIR or --dataset NAME, got both")
+    if bool(args.table) != bool(args.name) or (args.table and not args.dataset):
+        raise BenchError("expected --table N, --as NAME and --dataset NAME together, got some of them alone")
+    measures = _measures(args)
+    folders = Folders(args.sr, args.hr, args.lr, args.dataset, args.scale or _scale(args))
+    device = choose_device(args.device)
+    scored = list(score(folders, measures, device))
+    for one in scored:
+        if one.note:
+            print(f"{one.image}: {one.note}", file=sys.stderr)
+    print(_FORMATS[args.format](scored, measures), end="")
+    if args.table:
+        _put_into_table(args, folders, scored)
+    return 0
+
+
+def _scale(args: argparse.Namespace) -> int:
+    from bench.suites.suite import load_suite
+
+    return load_suite(args.table).scale if args.table else 4
+
+
+def _measures(args: argparse.Namespace) -> list[Measure]:
+    from bench.metrics.metric import Measure
+    from bench.runs.planning import measure_faults
+    from bench.suites.suite import load_suite
+
+    if args.measure:
+        return [Measure.parse(text) for text in args.measure]
+    if args.table:
+        columns = [column.measure for column in load_suite(args.table).columns]
+        faults = measure_faults(columns)
+        for text, why in faults.items():
+            print(f"{text}: {why}", file=sys.stderr)
+        return [measure for measure in columns if measure.id not in faults]
+    if args.hr is None and not args.dataset:
+        return [Measure.parse(text) for text in _WITHOUT_HR]
+    crop = args.scale or 4
+    texts = [f"{metric}@{space},crop{crop},u8" for space in ("rgb", "y") for metric in ("psnr", "ssim")]
+    return [Measure.parse(text) for text in texts]
+
+
+def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence[Scored]) -> None:
+    from bench.cli.options import suite_of
+    from bench.records.tables import build_table
+    from bench.report import write_reports
+    from bench.runs.folders import record
+    from bench.runs.provenance import choose_device
+    from bench.suites.suite import load_suite
+
+    if args.name in {row.name for row in load_suite(args.table).rows}:
+        raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
+    record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
+    written = write_reports(build_table(suite_of(args.table, None, args.out), args.out), args.out, args.out)
+    print("written: " + ", ".join(str(path) for path in written), file=sys.stderr)
+
+
+def _estimates(scored: Sequence[Scored], measures: Sequence[Measure]) -> list[Estimate | None]:
+    from bench.records.estimates import Estimate
+
+    columns = [[one.values[measure.id] for one in scored] for measure in measures]
+    numbers = [[value for value in column if isinstance(value, tuple)] for column in columns]
+    return [Estimate.of(column) if column else None for column in numbers]
+
+
+def _text(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
+    from rich.markup import escape
+
+    from bench.cli.terminal import console, grid
+    from bench.report.text import format_estimate
+
     table = grid("image", *(escape(measure.id) for measure in measures))
     decimals = [measure.of.decimals for measure in measures]
-    for name, values in rows:
-        table.add_row(escape(name), *(f"{value:.{places}f}" for value, places in zip(values, decimals, strict=True)))
+    for one in scored:
+        cells = (_cell(one.values[m.id], places) for m, places in zip(measures, decimals, strict=True))
+        table.add_row(escape(one.image), *cells)
     table.add_section()
-    cells = (format_estimate(mean, places) for mean, places in zip(means, decimals, strict=True))
-    table.add_row(f"mean of {len(rows)}", *cells)
+    means = zip(_estimates(scored, measures), decimals, strict=True)
+    table.add_row(f"mean of {len(scored)}", *(format_estimate(mean, places) for mean, places in means))
     console().print(table)
-    return 0
+    reasons = {(m.id, v.why) for one in scored for m in measures if not isinstance(v := one.values[m.id], tuple)}
+    return "".join(f"n/a: {measure}: {why}\n" for measure, why in sorted(reasons))
 
 
-def _explain(args: argparse.Namespace) -> int:
-    variants = [
-        f"{space},crop{crop},u8{grey}"
-        for space in ("rgb", "y", "y8")
-        for crop in dict.fromkeys((args.scale, 0))
-        for grey in (("", ",grey=direct") if space != "rgb" and read_opaque(args.hr).ndim == 2 else ("",))
-    ]
-    table = grid("protocol", "PSNR in dB", "SSIM", "in words")
-    for variant in variants:
-        measures = [Measure.parse(f"{metric}@{variant}") for metric in ("psnr", "ssim")]
-        values = score_pair(args.sr, args.hr, measures, args.scale)
-        table.add_row(variant, f"{values[0]:.4f}", f"{values[1]:.5f}", measures[0].variant.describe())
-    console().print(table)
-    return 0
+def _cell(value: Values, places: int) -> str:
+    """The mean over draws."""
+    return f"{sum(value) / len(value):.{places}f}" if isinstance(value, tuple) else "n/a"
 
 
-def _add_scale(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scale", type=int, choices=range(1, 17), default=4, metavar="N", help="(default: 4)")
+def _json(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
+    from bench import jsons
 
+    def plain(value: Values) -> object:
+        if not isinstance(value, tuple):
+            return {"not applicable": value.why}
+        return jsons.number(value[0]) if len(value) == 1 else [jsons.number(draw) for draw in value]
 
-def _images(folder: Path, option: str) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise BenchError(f"{option}: expected a folder of images, got {folder}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise BenchError(
-                    f"{folder}: expected one image of each name, got {found[path.stem].name} and {path.name}"
-                )
-            found[path.stem] = path
-    if not found:
-        raise BenchError(f"{option}: expected PNG, BMP, JPEG or WebP images, got none in {folder}")
-    return found
-
-
-def _as_json(
-    rows: Sequence[tuple[str, Sequence[float]]], measures: Sequence[Measure], means: Sequence[Estimate]
-) -> dict[str, object]:
-    def number(value: float) -> float | str:
-        return value if math.isfinite(value) else str(value)
-
-    ids = [measure.id for measure in measures]
-    return {
-        "images": {name: dict(zip(ids, map(number, values), strict=True)) for name, values in rows},
-        "mean": {i: {"value": number(m.mean), "stderr": m.stderr, "n": m.n} for i, m in zip(ids, means, strict=True)},
+    means = {
+        measure.id: None if mean is None else {"value": jsons.number(mean.mean), "stderr": mean.stderr, "n": mean.n}
+        for measure, mean in zip(measures, _estimates(scored, measures), strict=True)
     }
+    images = {one.image: {text: plain(value) for text, value in one.values.items()} for one in scored}
+    return jsons.dumps({"images": images, "mean": means}, indent=1) + "\n"
+
+
+def _rows(scored: Sequence[Scored], measures: Sequence[Measure]) -> list[list[str]]:
+    """image, measure, draw, value: a line for each number."""
+    lines = [["image", "measure", "draw", "value"]]
+    for one in scored:
+        for measure in measures:
+            value = one.values[measure.id]
+            if isinstance(value, tuple):
+                lines += [[one.image, measure.id, str(draw), repr(number)] for draw, number in enumerate(value)]
+            else:
+                lines.append([one.image, measure.id, "", f"not applicable: {value.why}"])
+    return lines
+
+
+def _csv(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(_rows(scored, measures))
+    return text.getvalue()
+
+
+def _html(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
+    from bench.report.text import format_estimate
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>\n"
+
+    places = [measure.of.decimals for measure in measures]
+    body = [line("th", ["image", *(measure.id for measure in measures)])]
+    for one in scored:
+        cells = [_cell(one.values[m.id], digits) for m, digits in zip(measures, places, strict=True)]
+        body.append(line("td", [one.image, *cells]))
+    means = zip(_estimates(scored, measures), places, strict=True)
+    body.append(line("th", [f"mean of {len(scored)}", *(format_estimate(mean, digits) for mean, digits in means)]))
+    head = '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>Scores</title>\n'
+    style = "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:right}</style>\n"
+    return f"{head}{style}<table>\n{''.join(body)}</table>\n</html>\n"
+
+
+_FORMATS = {"text": _text, "json": _json, "csv": _csv, "html": _html}

@@ -6,8 +6,10 @@ import sys
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _ENDLESS = 100_000  # columns: nothing is wrapped or cut where no terminal shows it
 
@@ -27,16 +29,18 @@ def console() -> Console:
     return real if real.is_terminal else _Piped(highlight=False, width=_ENDLESS)
 
 
-def grid(*columns: str, title: str | None = None, one_line: bool = False) -> Table:
-    """A table with these heads, set like the results.
-
-    Args:
-        columns: heads.
-        title: above it.
-        one_line: cut the last column at the edge of the terminal, instead of wrapping all.
-    """
+def grid(*columns: str, title: str | None = None) -> Table:
+    """A table with these heads, set like the results."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for column in columns:
-        cut = one_line and column == columns[-1]
-        table.add_column(column, overflow="ellipsis" if cut else "fold", no_wrap=one_line, ratio=1 if cut else None)
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def one_line_each(table: Table) -> Table:
+    """Cut the last column at the edge of the terminal, so that every row is one line; all rows were added."""
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+        column.min_width = max((cell_len(Text.from_markup(str(cell)).plain) for cell in column.cells), default=0)
+    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
     return table

@@ -61,21 +61,21 @@ def _add_replace(parser: argparse.ArgumentParser) -> None:
 def _list(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
-    from bench.cli.terminal import console, grid
+    from bench.cli.terminal import console, grid, one_line_each
     from bench.weights import entries as weights
 
     rows = [_describe(name) for name in weights.weight_entries()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    table = grid("weights", "state", "needed by", title=f"in {weights.weights_root()}", one_line=True)
+    table = grid("weights", "state", "needed by", title=f"in {weights.weights_root()}")
     for row in rows:
         state = str(row["state"])
         table.add_row(
             escape(str(row["id"])), f"[{_STYLES.get(state, 'yellow')}]{state}[/]", escape(str(row["used_by"]))
         )
     out = console()
-    out.print(table)
+    out.print(one_line_each(table))
     out.print("How to get them: python -m bench weights show NAME")
     return 0
 

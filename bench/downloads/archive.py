@@ -1,4 +1,4 @@
-"""Archives from the web: only what is wanted comes out, only as plain files, only where it belongs, in bounded memory."""
+"""Archives from the web: in bounded memory, only what is wanted comes out, only as plain files where they belong."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def extract(
 ) -> list[Path]:
     """Extract the wanted members of a zip or tar file.
 
-    Memory stays below about 400 MB whatever is in the archive: that much for a zip file whose directory is as large as is
-    accepted, a few MB else.
+    Memory stays below about 400 MB whatever is in the archive: that much for a zip file whose directory is as large as
+    is accepted; some tens of MB else.
 
     Args:
         archive: the file.

@@ -1,4 +1,4 @@
-"""One request to one server, which may be slow, wrong or hostile: every failure is an error of ours, in bounded time."""
+"""One request to a server that may be slow, wrong or hostile: every failure is an error of ours, in bounded time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import Request
@@ -237,10 +237,8 @@ class _Patient(http.client.HTTPResponse):
 
     def _hang_up(self) -> None:
         self._late = True
-        try:
+        with suppress(OSError):  # it ended by itself
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # it ended by itself
-            pass
 
 
 class _HttpConnection(http.client.HTTPConnection):

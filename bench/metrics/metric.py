@@ -39,7 +39,7 @@ Score = Sequence[float] | float | NotApplicable
 """One value per draw, one value over all draws, or why there is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What is known of one image once a method has answered: the only thing that a metric sees.
 
@@ -52,7 +52,8 @@ class Evidence:
         own_lr: the LR image that the method's forward pass makes of HR, (h, w, 3), neither clamped nor rounded; for
             metrics that need it, and None where the method has none.
         facts: numbers of the restoration itself: "parameters", "seconds" and "peak_memory" (MiB) per image,
-            "bits_per_pixel".
+            "bits_per_pixel"; "deterministic" is 1.0 where a further draw would be the same (temperature 0, or a method
+            that does not draw).
     """
 
     draws: tuple[Values, ...]
@@ -183,7 +184,9 @@ class Metric:
         open: called once per cell with (variant, files of its weights, device); loads what it needs and returns
             `score(evidence)`. It may be called from another thread than the one that restores.
         weights: variant -> entries of weights.toml that it needs.
-        packages: distributions whose release can change a value.
+        files: variant -> further files that are there and that a value depends on, for a metric whose weights are not
+            entries of weights.toml; empty for all others.
+        packages: distributions whose release can change a value; some may be missing where only a variant needs them.
         needs: what the runner has to ask of the method.
         module: where its code is; the code that it imports is part of a measure's digest.
         terms: what users of it should know of its licence.
@@ -200,6 +203,7 @@ class Metric:
     unit: str = ""
     decimals: int = 2
     weights: Callable[[Variant], tuple[str, ...]] = lambda _: ()
+    files: Callable[[Variant], tuple[Path, ...]] = lambda _: ()
     packages: tuple[str, ...] = ("numpy",)
     needs: frozenset[Need] = frozenset()
     terms: str = ""
@@ -249,6 +253,11 @@ class Measure:
     def weights(self) -> tuple[str, ...]:
         """Entries of weights.toml that it needs."""
         return self.of.weights(self.variant)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Further files that a value depends on; see `Metric.files`."""
+        return self.of.files(self.variant)
 
     def open(self, files: Sequence[Path], device: torch.device) -> Scorer:
         """Load what it needs; see `Metric.open`."""

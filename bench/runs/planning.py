@@ -107,7 +107,7 @@ def measure_faults(measures: Iterable[Measure]) -> dict[str, str]:
     faults: dict[str, str] = {}
     for measure in measures:
         try:
-            measure_files(measure)
+            _ = measure_files(measure), measure.files
         except BenchError as error:
             faults[measure.id] = str(error)
     return faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from types import TracebackType
 import torch
 
 from bench.errors import BenchError, in_one_line
-from bench.metrics.metric import Evidence, Measure, NotApplicable, Scorer
+from bench.metrics.metric import Evidence, Measure, NotApplicable, Score, Scorer
 from bench.records import store
 from bench.runs.kept import KeptImages
 from bench.runs.planning import measure_files
@@ -123,10 +124,18 @@ class Scoring:
         scorer = self._scorers[measure]
         if scorer is None:
             raise BenchError("it could not be opened")
-        score = scorer(evidence)
-        if isinstance(score, NotApplicable):
-            return score
-        values = (float(score),) if isinstance(score, int | float) else tuple(float(value) for value in score)
-        if len(values) not in (1, len(evidence.draws)) or any(value != value for value in values):
-            raise BenchError(f"expected one number, or one for each of {len(evidence.draws)} draws, got {values}")
-        return values
+        return checked(scorer(evidence), evidence)
+
+
+def checked(score: Score, evidence: Evidence) -> store.Values:
+    """A score as it is kept.
+
+    Raises:
+        BenchError: it is neither one number, nor one for each draw, nor a reason; or a number is NaN.
+    """
+    if isinstance(score, NotApplicable):
+        return score
+    values = (float(score),) if isinstance(score, int | float) else tuple(float(value) for value in score)
+    if len(values) not in (1, len(evidence.draws)) or any(math.isnan(value) for value in values):
+        raise BenchError(f"expected one number, or one for each of {len(evidence.draws)} draws, got {values}")
+    return values

@@ -58,7 +58,7 @@ def measure_digest(measure: Measure, device: torch.device) -> str:
         {
             "measure": measure.id,
             "code": code_digest(measure.of.module),
-            "weights": [file_digest(path) for path in measure_files(measure)],
+            "weights": [file_digest(path) for path in (*measure_files(measure), *measure.files)],
             "packages": versions(measure.of.packages),
             "device": device_kind(device),
         }

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import BenchError
 
@@ -78,6 +78,16 @@ def _hcflow(path: Path) -> Contents:
 
 
 def _tensors(path: Path) -> Contents:
+    floats = sum(tensor.numel() for tensor in read_tensors(path).values() if tensor.is_floating_point())
+    return Contents("tensors", floats)
+
+
+def read_tensors(path: Path) -> Mapping[str, Tensor]:
+    """The state dict in a .pth, .pt or safetensors file, also where a training framework nested it.
+
+    Raises:
+        BenchError: damaged, unsafe to read, not plain tensors, or numbers that are not finite.
+    """
     tensors = _read_safetensors(path) if _is_safetensors(path) else _read_pth(path)
     size = path.stat().st_size
     for key, tensor in tensors.items():
@@ -89,8 +99,7 @@ def _tensors(path: Path) -> Contents:
             )
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise BenchError(f"{path}: expected finite weights, got NaN or infinity in {key!r}")
-    floats = sum(tensor.numel() for tensor in tensors.values() if tensor.is_floating_point())
-    return Contents("tensors", floats)
+    return tensors
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -146,22 +155,33 @@ def _refuse_packed(path: Path) -> None:
 
 def _matlab(path: Path) -> Contents:
     import numpy as np
-    import scipy.io
 
-    _refuse_large_matlab(path)
-    try:
-        found = scipy.io.loadmat(path)
-    except (
-        Exception
-    ) as error:  # whatever scipy meets in a damaged file: ValueError, TypeError, KeyError, zlib.error ...
-        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})") from None
-    names = tuple(sorted(name for name in found if not name.startswith("__")))
+    found = read_variables(path)
+    names = tuple(sorted(found))
     arrays = [value for value in found.values() if isinstance(value, np.ndarray) and value.dtype.kind == "f"]
     return Contents("matlab", sum(math.prod(array.shape) for array in arrays), variables=names)
 
 
+def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
+    """The variables of a MATLAB file; `structs` makes attributes of a struct's fields and drops sides of 1.
+
+    Raises:
+        BenchError: damaged, unsafe to read, or too large.
+    """
+    import scipy.io
+
+    _refuse_large_matlab(path)
+    try:
+        found = scipy.io.loadmat(path, struct_as_record=not structs, squeeze_me=structs)
+    except (
+        Exception
+    ) as error:  # whatever scipy meets in a damaged file: ValueError, TypeError, KeyError, zlib.error ...
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({_line(error)})") from None
+    return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
 def _refuse_large_matlab(path: Path) -> None:
-    """Walk through a level 5 file's elements and unpack the packed ones, a little at a time, to see how large they are."""
+    """Walk through a level 5 file and unpack its packed elements, a little at a time, to see how large they are."""
     with path.open("rb") as stream:
         if not stream.read(_MAT5_HEADER).startswith(b"MATLAB 5.0"):
             raise BenchError(f"{path}: expected a MATLAB 5 file, got a file of another kind")

@@ -7,9 +7,35 @@ import difflib
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-__all__ = ["run_command", "subparser"]
+__all__ = ["add_version", "loading", "program", "quiet", "run_command", "say", "subparser", "verbose"]
+
+_DISTRIBUTION = "hcflow-bench"
+_verbosity = 0  # of the command that this process runs: -1 with --quiet, 1 with --verbose
+
+
+def program(module: str) -> str:
+    """The name under which a command was called: its console script's, or `python -m` and its module's."""
+    return module if Path(sys.argv[0]).stem == module else f"python -m {module}"
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add `--version` to a main parser; the version is looked up only when it is asked for."""
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        try:
+            number = version(_DISTRIBUTION)
+        except PackageNotFoundError:
+            number = "(not installed: run from its folder)"
+        print(f"{_DISTRIBUTION} {number}")
+        parser.exit()
 
 
 def subparser(
@@ -19,7 +45,10 @@ def subparser(
     epilog: str = "",
     description: str = "",
 ) -> argparse.ArgumentParser:
-    """Add a sub-command; its help says what it does (`description`, else the summary) and ends with examples."""
+    """Add a sub-command; its help says what it does (`description`, else the summary) and ends with examples.
+
+    Every sub-command takes --quiet and --verbose; what it tells through `say` obeys them.
+    """
     text = description or summary
     parser = commands.add_parser(
         name,
@@ -28,8 +57,33 @@ def subparser(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="print results and errors only")
+    loudness.add_argument("--verbose", action="store_true", help="say more; print a traceback with an error")
     parser.set_defaults(command_parser=parser)
     return parser
+
+
+def say(text: str, detail: bool = False) -> None:
+    """Tell the user something on stderr: not with --quiet, and details only with --verbose."""
+    if _verbosity >= (1 if detail else 0):
+        print(text, file=sys.stderr, flush=True)
+
+
+def quiet() -> bool:
+    """Whether the command was given --quiet."""
+    return _verbosity < 0
+
+
+def verbose() -> bool:
+    """Whether the command was given --verbose."""
+    return _verbosity > 0
+
+
+def loading(what: str = "PyTorch", module: str = "torch") -> None:
+    """Say on a terminal that a module which takes seconds is about to be imported, once."""
+    if module not in sys.modules and sys.stderr.isatty():
+        say(f"loading {what} ..")
 
 
 def run_command(
@@ -43,10 +97,12 @@ def run_command(
         errors: those of bad input: one line on stderr and exit code 2.
         kept: what to say of an interruption (exit code 130).
     """
+    global _verbosity
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         print(f"error: {_unknown(args.command_parser, unknown[0])}", file=sys.stderr)
         return 2
+    _verbosity = int(getattr(args, "verbose", False)) - int(getattr(args, "quiet", False))
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -54,12 +110,21 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except errors as error:
-        print(f"error: {error}", file=sys.stderr)
+        if verbose():
+            traceback.print_exc()
+        print(f"error: {_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"interrupted; {kept}", file=sys.stderr)
         return 130
     return code
+
+
+def _line(error: Exception) -> str:
+    """An error in one line; the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}; check the path and its permissions"
+    return str(error) or type(error).__name__
 
 
 def _unknown(command: argparse.ArgumentParser, argument: str) -> str:

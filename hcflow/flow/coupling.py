@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from hcflow.flow.transform import Transform, sum_per_image
 
-__all__ = ["AdditiveCoupling", "AffineCoupling", "bounded_log_scale", "shift_and_raw"]
+__all__ = [
+    "AdditiveCoupling",
+    "AffineCoupling",
+    "bounded_log_scale",
+    "shift_and_raw",
+    "sigmoid_log_scale",
+    "tanh_log_scale",
+]
 
 
 def bounded_log_scale(raw: Tensor) -> Tensor:
     """log s = 0.318 atan(2 raw), which keeps s between e^-0.5 and e^0.5."""
     return 0.318 * torch.atan(2 * raw)
+
+
+def sigmoid_log_scale(raw: Tensor) -> Tensor:
+    """log s = log(sigmoid(raw + 2) + 1e-4): SRFlow's, s between 1e-4 and 1 + 1e-4."""
+    return (torch.sigmoid(raw + 2) + 1e-4).log()
+
+
+def tanh_log_scale(raw: Tensor) -> Tensor:
+    """log s = 2 sigmoid(raw) - 1 = tanh(raw / 2): IRN's, s between 1/e and e."""
+    return torch.tanh(raw / 2)
 
 
 def shift_and_raw(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,29 +41,43 @@ def shift_and_raw(output: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class AffineCoupling(Transform):
-    """z2 -> (z2 + shift) exp(log s), with shift and log s a function of z1 and the context.
+    """z2 -> (z2 + shift) s, or z2 s + shift, with shift and s a function of z1 and the context.
 
-    z1 is the first `conditioning` channels; log-det = sum(log s).
+    z1 is the first `conditioning` channels, none of them for a coupling that sees the context alone;
+    log-det = sum(log s).
     """
 
-    def __init__(self, subnet: nn.Module, conditioning: int) -> None:
+    def __init__(
+        self,
+        subnet: nn.Module,
+        conditioning: int,
+        log_scale: Callable[[Tensor], Tensor] = bounded_log_scale,
+        scale_first: bool = False,
+    ) -> None:
         super().__init__()
         self.subnet = subnet
         self.conditioning = conditioning
+        self.log_scale = log_scale
+        self.scale_first = scale_first
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Move z2 of x (N, C, H, W)."""
         z1, z2 = x.split((self.conditioning, x.shape[1] - self.conditioning), 1)
-        shift, raw = (part.to(z1.dtype) for part in shift_and_raw(self.subnet(z1, context)))
-        log_s = bounded_log_scale(raw)
-        return torch.cat((z1, (z2 + shift) * log_s.exp()), 1), sum_per_image(log_s)
+        shift, log_s = self._of(z1, context)
+        moved = z2 * log_s.exp() + shift if self.scale_first else (z2 + shift) * log_s.exp()
+        return torch.cat((z1, moved), 1), sum_per_image(log_s)
 
     def inverse(self, y: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z2 -> z2 exp(-log s) - shift."""
+        """z2 -> z2 / s - shift, or (z2 - shift) / s."""
         z1, z2 = y.split((self.conditioning, y.shape[1] - self.conditioning), 1)
+        shift, log_s = self._of(z1, context)
+        moved = (z2 - shift) * (-log_s).exp() if self.scale_first else z2 * (-log_s).exp() - shift
+        return torch.cat((z1, moved), 1), -sum_per_image(log_s)
+
+    def _of(self, z1: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The shift and log s that the subnet gives."""
         shift, raw = (part.to(z1.dtype) for part in shift_and_raw(self.subnet(z1, context)))
-        log_s = bounded_log_scale(raw)
-        return torch.cat((z1, z2 * (-log_s).exp() - shift), 1), -sum_per_image(log_s)
+        return shift, self.log_scale(raw)
 
 
 class AdditiveCoupling(Transform):

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
+from torch import nn
 
+from hcflow.config import Config
 from hcflow.errors import ConfigError
 from hcflow.flow.invconv import WITHOUT_FLOAT64
 from hcflow.folded.level import FoldedLevel
 from hcflow.level import Level
 from hcflow.model import Decoder, HCFlow
+from hcflow.precision import strict
 
-__all__ = ["Precision", "fold"]
+__all__ = ["FoldedDecoder", "Precision", "fold"]
 
 Precision = Literal["fp32", "bf16"]
 
 
-def fold(model: HCFlow, precision: Precision = "fp32") -> Decoder:
+class FoldedDecoder(Decoder):
+    """A decoder that `fold` made; in float32 it computes without TF32 (see `hcflow.precision`)."""
+
+    def __init__(self, config: Config, levels: Iterable[nn.Module], precision: Precision) -> None:
+        super().__init__(config, levels)
+        self.precision = precision
+
+    def numeric_mode(self) -> AbstractContextManager[None]:
+        """Strict float32, unless the networks run in less."""
+        return strict() if self.precision == "fp32" and not torch.compiler.is_compiling() else nullcontext()
+
+
+def fold(model: HCFlow, precision: Precision = "fp32") -> FoldedDecoder:
     """Make a decoder that computes what `model.decode` computes, faster; it does not follow later changes.
 
     It is on the device of the model and can be moved to another one.
@@ -43,5 +60,5 @@ def fold(model: HCFlow, precision: Precision = "fp32") -> Decoder:
             model = HCFlow(model.config)
         model.load_state_dict(state, assign=True)
     levels = [FoldedLevel(level, dtype) for level in model.levels if isinstance(level, Level)]
-    decoder = Decoder(model.config, levels).eval()
+    decoder = FoldedDecoder(model.config, levels, precision).eval()
     return decoder if device == next(decoder.parameters()).device else decoder.to(device)

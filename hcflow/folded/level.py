@@ -12,7 +12,7 @@ from hcflow.flow.gaussian import ConditionalGaussian
 from hcflow.flow.invconv import InvertibleConv, invert
 from hcflow.flow.transform import Compose
 from hcflow.folded.dense import FoldedConditioner, FoldedDense, constant, conv
-from hcflow.level import Level, repeat_to
+from hcflow.level import Level
 from hcflow.nets.subnets import FCN, ZeroConv
 
 __all__ = ["FoldedLevel"]
@@ -45,17 +45,18 @@ class FoldedLevel(nn.Module):
         return None if self.phi is None else self.phi(y, coarser)
 
     def generate(self, z: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
-        """y_{l-1}, as `Level.generate`; image by image (which suits caches) where images share nothing."""
-        if c is None or len(c) < len(z):
-            return self._generate(z, y, c)
-        each = zip(z.split(1), y.split(1), c.split(1), strict=True)
-        return torch.cat([self._generate(*image) for image in each])
+        """y_{l-1}, as `Level.generate`, image by image.
+
+        That suits caches, and no bit of a draw depends on how many are made in one call; batched convolutions may add
+        in another order.
+        """
+        return torch.cat([self._generate(*image) for image in zip(*_one_by_one(z, y, c), strict=True)])
 
     def _generate(self, z: Tensor, y: Tensor, c: Tensor | None) -> Tensor:
         a = self.gaussian(z, c)
         for step in reversed(self.conditional):
             a = step(a, c)
-        h = torch.cat((repeat_to(y, len(z)), a), 1).contiguous(memory_format=torch.channels_last)
+        h = torch.cat((y, a), 1).contiguous(memory_format=torch.channels_last)
         for step in reversed(self.steps):
             h = step(h, None)
         return self.squeeze.inverse(h)[0]  # type: ignore[operator]
@@ -82,7 +83,7 @@ class FoldedStep(nn.Module):
         self.coupling = _fold_coupling(coupling, context, dtype)
 
     def forward(self, y: Tensor, c: Tensor | None) -> Tensor:
-        """Map y (N, C, H, W) to x; c_l has N images or a divisor of N."""
+        """Map y (1, C, H, W) to x, with c_l of the same image."""
         return conv(self.coupling(y, c), self.mix, self.bias)
 
 
@@ -105,7 +106,7 @@ class FoldedAdditive(nn.Module):
     def forward(self, y: Tensor, c: Tensor | None) -> Tensor:
         """Shift the first channels back."""
         z1, z2 = y[:, : self.shifted], y[:, self.shifted :]
-        return torch.cat((z1 - _image_by_image(self.subnet, z2), z2), 1)
+        return torch.cat((z1 - self.subnet(z2), z2), 1)
 
 
 class FoldedAffine(nn.Module):
@@ -113,6 +114,8 @@ class FoldedAffine(nn.Module):
 
     def __init__(self, coupling: AffineCoupling, context: int, dtype: torch.dtype) -> None:
         super().__init__()
+        assert coupling.log_scale is bounded_log_scale
+        assert not coupling.scale_first
         self.conditioning = coupling.conditioning
         subnet = coupling.subnet
         self.subnet: FoldedFCN | FoldedDense
@@ -125,7 +128,7 @@ class FoldedAffine(nn.Module):
         """z2 -> z2 exp(-log s) - shift."""
         z1, z2 = y[:, : self.conditioning], y[:, self.conditioning :]
         fcn = isinstance(self.subnet, FoldedFCN)
-        output = (self.subnet(z1, c) if fcn else _image_by_image(self.subnet, z1)).float()
+        output = (self.subnet(z1, c) if fcn else self.subnet(z1)).float()
         scale = torch.atan(2 * output[:, 1::2]).mul_(-0.318).exp_()
         return torch.cat((z1, z2 * scale - output[:, 0::2]), 1)
 
@@ -133,15 +136,15 @@ class FoldedAffine(nn.Module):
 class FoldedFCN(nn.Module):
     """An FCN subnet with its ActNorms and output scale folded into its convolutions.
 
-    The first convolution is cut in two, for z1 and for c_l: draws that share c_l share its part.
+    The first convolution is cut in two, for z1 and for c_l, so that they need not be concatenated.
     """
 
     def __init__(self, fcn: FCN, context: int, dtype: torch.dtype) -> None:
         super().__init__()
         weight1, bias1 = _with_actnorm(fcn.conv1, fcn.actnorm1)
         weight2, bias2 = _with_actnorm(fcn.conv2, fcn.actnorm2)
-        own, seen = weight1.split((weight1.shape[1] - context, context), 1)
-        self.own = constant(own, dtype)
+        from_z1, seen = weight1.split((weight1.shape[1] - context, context), 1)
+        self.from_z1 = constant(from_z1, dtype)
         self.seen = constant(seen, dtype) if context else None
         self.bias1 = constant(bias1, dtype)
         self.conv2, self.bias2 = constant(weight2, dtype), constant(bias2, dtype)
@@ -149,10 +152,10 @@ class FoldedFCN(nn.Module):
         self.conv3, self.bias3 = constant(weight3, dtype), constant(bias3, dtype)
 
     def forward(self, z1: Tensor, c: Tensor | None) -> Tensor:
-        """Map z1 (N, .., H, W) and c_l (N or a divisor of it) to (N, out, H, W)."""
-        h = conv(z1, self.own, self.bias1)
+        """Map z1 (1, .., H, W) and c_l to (1, out, H, W)."""
+        h = conv(z1, self.from_z1, self.bias1)
         if self.seen is not None and c is not None:
-            h.add_(repeat_to(conv(c, self.seen), len(h)))
+            h.add_(conv(c, self.seen))
         h = conv(F.relu_(h), self.conv2, self.bias2)
         return conv(F.relu_(h), self.conv3, self.bias3)
 
@@ -171,13 +174,19 @@ class FoldedGaussian(nn.Module):
             self.constant = constant(gaussian.constant, torch.float32)
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """Map z (N, C, H, W) to a; c_l has N images or a divisor of N."""
+        """Map z (1, C, H, W) to a, with c_l of the same image."""
         if c is None or self.weight is None:
             output: Tensor = self.constant
         else:
-            output = repeat_to(conv(c, self.weight, self.bias).float(), len(z))
+            output = conv(c, self.weight, self.bias).float()
         log_sigma = bounded_log_scale(output[:, 1::2]) if self.bounded else output[:, 1::2]
         return (output[:, 0::2] + log_sigma.exp() * z).contiguous(memory_format=torch.channels_last)
+
+
+def _one_by_one(z: Tensor, *shared: Tensor | None) -> list[list[Tensor | None]]:
+    """The N images of z, and for each of them its own of what has N images or a divisor of N, or is None."""
+    count = len(z)
+    return [[None] * count if x is None else [x[i * len(x) // count, None] for i in range(count)] for x in (z, *shared)]
 
 
 def _with_actnorm(conv2d: nn.Conv2d, actnorm: ActNorm) -> tuple[Tensor, Tensor]:
@@ -188,7 +197,3 @@ def _with_actnorm(conv2d: nn.Conv2d, actnorm: ActNorm) -> tuple[Tensor, Tensor]:
 def _zero_conv(zero: ZeroConv) -> tuple[Tensor, Tensor]:
     scale = (3 * zero.logs.detach().double()).exp().flatten()
     return zero.weight.double() * scale[:, None, None, None], torch.as_tensor(zero.bias).double() * scale
-
-
-def _image_by_image(dense: nn.Module, x: Tensor) -> Tensor:
-    return torch.cat([dense(image) for image in x.split(1)])

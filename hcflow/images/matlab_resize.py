@@ -60,7 +60,7 @@ def imresize(
 
     Args:
         image: numpy (H, W) or (H, W, C), or torch (..., H, W) on any device (differentiable when floating).
-        scale: output size is ceil(size * scale).
+        scale: output size is ceil(size * scale), the product taken in float64 as MATLAB takes it.
         size: (height, width) of the output; instead of `scale`.
         padding: "symmetric" is today's MATLAB, "replicate" the older one (they differ in the outer 2 LR pixels).
 
@@ -106,8 +106,7 @@ def _plan(shape: tuple[int, ...], scale: float | None, size: Size | None) -> tup
     if scale is not None:
         if not (math.isfinite(scale) and scale > 0):
             raise ValueError(f"expected a positive scale, got {scale}")
-        # 1/3 of 300 is 100, though float64 says 100.00000000000001
-        size = (math.ceil(height * scale - 1e-9), math.ceil(width * scale - 1e-9))
+        size = (math.ceil(height * scale), math.ceil(width * scale))  # of the float64 products, as MATLAB: 69/2.3 is 31
         scales = (float(scale), float(scale))
     else:
         assert size is not None

@@ -6,8 +6,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from hcflow.checks import check_image
 from hcflow.errors import InputError
-from hcflow.sampling import check_image
 
 __all__ = ["Discriminator"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from hcflow.checks import check_image
 from hcflow.errors import CheckpointError, InputError
 from hcflow.files import digest_of, read_pickle
-from hcflow.sampling import check_image
 
 __all__ = ["VGG19_FILE", "VGG19_URL", "VGG19Features", "load_vgg19", "vgg19_needed"]
 

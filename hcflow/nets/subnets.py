@@ -15,6 +15,7 @@ from hcflow.nets.dense import convolve, dense_convolutions
 __all__ = [
     "FCN",
     "DenseBlock",
+    "Interleaved",
     "Subnet",
     "ZeroConv",
     "ZeroSubnet",
@@ -22,6 +23,7 @@ __all__ = [
     "set_compilation",
     "set_recomputation",
     "set_subnet_precision",
+    "widen_",
 ]
 
 
@@ -32,6 +34,14 @@ def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
         conv.weight.mul_(scale)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
+
+
+def widen_(model: nn.Module, std: float = 0.05) -> None:
+    """Draw the first two convolutions of every FCN in a model anew, from N(0, std^2): 4 to 15 times as wide."""
+    for module in model.modules():
+        if isinstance(module, FCN):
+            for conv in (module.conv1, module.conv2):
+                nn.init.normal_(conv.weight, std=std)
 
 
 class Subnet(nn.Module):
@@ -138,10 +148,12 @@ class FCN(Subnet):
         self.actnorm2 = ActNorm(hidden)
         self.conv3 = ZeroConv(hidden, out_channels)
         for conv in (self.conv1, self.conv2):
-            nn.init.normal_(conv.weight, std=0.05)
+            scaled_xavier_(conv)
 
     def compute(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """Map x and the context to (N, out, H, W)."""
+        """Map x and the context to (N, out, H, W); x without channels is not looked at."""
+        if context is not None and not x.shape[1]:
+            x, context = context, None
         h = F.relu(_normalised(self.conv1, self.actnorm1, x, context), inplace=True)
         h = F.relu(_normalised(self.conv2, self.actnorm2, h), inplace=True)
         return self.conv3(h)
@@ -187,3 +199,16 @@ class DenseBlock(Subnet):
         x = _lowered(x if context is None else torch.cat((x, context), 1))
         convs: list[nn.Conv2d] = list(self.convs)  # type: ignore[arg-type]
         return dense_convolutions(x, [conv.weight for conv in convs], [torch.as_tensor(conv.bias) for conv in convs])
+
+
+class Interleaved(nn.Module):
+    """Two networks of one input as one with interleaved outputs: even channels `shift`, odd channels `scale`."""
+
+    def __init__(self, shift: nn.Module, scale: nn.Module) -> None:
+        super().__init__()
+        self.shift = shift
+        self.scale = scale
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Map x (N, in, H, W) and the context to (N, 2 out, H, W)."""
+        return torch.stack((self.shift(x, context), self.scale(x, context)), 2).flatten(1, 2)

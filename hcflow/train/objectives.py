@@ -91,7 +91,7 @@ class Adversarial(nn.Module):
     """perceptual, gan: of an image drawn at a temperature (eq. 8).
 
     gan is the binary cross-entropy of calling the draw real. The discriminator's own parameters get no
-    gradient from it.
+    gradient from it. The draw is kept for the discriminator's step: `take_draw`.
     """
 
     def __init__(
@@ -100,12 +100,14 @@ class Adversarial(nn.Module):
         super().__init__()
         self.model = model
         self.temperature = temperature
-        self._judges = (features, discriminator)  # a tuple, so that they are no part of what is trained here
+        self._frozen = (features, discriminator)  # a tuple, so that they are no part of what is trained here
+        self._draw: Tensor | None = None
 
     def forward(self, hr: Tensor, lr: Tensor, noise: Noise) -> Named:
-        """Decode at the temperature and let the two judges look."""
-        features, discriminator = self._judges
+        """Decode at the temperature, and compare the features and the discriminator's answer."""
+        features, discriminator = self._frozen
         sr = _decode(self.model, lr, self.temperature, noise)
+        self._draw = sr.detach() if discriminator is not None else None
         losses: Named = {}
         if features is not None:
             with torch.no_grad():
@@ -117,21 +119,28 @@ class Adversarial(nn.Module):
             losses["gan"] = F.binary_cross_entropy_with_logits(logit, torch.ones_like(logit))
         return losses
 
+    def take_draw(self, lr: Tensor, noise: Noise) -> Tensor:
+        """The images of the last `forward`, detached, (N, 3, H, W) in [0, 1]; newly decoded where there are none.
+
+        The released trainer shows the discriminator what the generator drew before its own update.
+        """
+        draw, self._draw = self._draw, None
+        if draw is None:
+            with torch.no_grad():
+                draw = _decode(self.model, lr, self.temperature, noise)
+        return draw
+
 
 class DiscriminatorLoss(nn.Module):
-    """discriminator: binary cross-entropy of real images called real plus draws called fake."""
+    """discriminator: binary cross-entropy of real images called real plus generated ones called fake."""
 
-    def __init__(self, discriminator: Discriminator, model: HCFlow, temperature: float) -> None:
+    def __init__(self, discriminator: Discriminator) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self.temperature = temperature
-        self._model = (model,)  # not trained here
 
-    def forward(self, hr: Tensor, lr: Tensor, noise: Noise) -> Named:
-        """Judge the batch and as many draws."""
-        with torch.no_grad():
-            sr = _decode(self._model[0], lr, self.temperature, noise)
-        real, fake = self.discriminator(hr), self.discriminator(sr)
+    def forward(self, real: Tensor, fake: Tensor) -> Named:
+        """Classify both, (N, 3, H, W) in [0, 1]."""
+        real, fake = self.discriminator(real), self.discriminator(fake)
         loss = F.binary_cross_entropy_with_logits
         return {"discriminator": loss(real, torch.ones_like(real)) + loss(fake, torch.zeros_like(fake))}
 
@@ -152,8 +161,8 @@ def objectives_of(
     if losses.pixel_hr:
         groups["pixel"] = Pixel(model)
     if losses.perceptual or losses.gan:
-        judges = (features if losses.perceptual else None, discriminator if losses.gan else None)
-        groups["adversarial"] = Adversarial(model, temperature, *judges)
+        networks = (features if losses.perceptual else None, discriminator if losses.gan else None)
+        groups["adversarial"] = Adversarial(model, temperature, *networks)
     return groups
 
 

@@ -12,11 +12,13 @@ from hcflow.config import Config
 from hcflow.errors import ConfigError
 from hcflow.structured import build
 
-__all__ = ["BUDGETS", "Budget", "Losses", "Recipe", "Stage"]
+__all__ = ["BUDGETS", "Budget", "Init", "Losses", "Recipe", "Stage"]
 
 Budget = Literal["smoke", "hour", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "hour", "paper")
 """smoke: seconds on a CPU, to see that everything works; hour: Stage.hour iterations; paper: the full schedule."""
+
+Init = Literal["released", "wide"]
 
 _SMOKE = {"iterations": 12, "batch": 2, "patch": 32}
 
@@ -56,7 +58,7 @@ class Stage:
     iterations: int
     learning_rate: float
     halve_at: tuple[int, ...] = ()
-    """Iterations at which the learning rate is halved."""
+    """Steps, counted from 1, from which on the learning rate is halved."""
     hour: int | None = None
     """Iterations at the budget "hour": an estimate for one data-centre GPU; None: there is no such budget."""
     batch: int = 16
@@ -88,12 +90,15 @@ class Stage:
             )
 
     def learning_rate_at(self, iteration: int) -> float:
-        """Of the step that begins after `iteration` steps."""
-        return self.learning_rate * 0.5 ** sum(iteration >= milestone for milestone in self.halve_at)
+        """Of the step that begins after `iteration` steps: step number iteration + 1 of the stage."""
+        return self.learning_rate * self._decay_at(iteration)
 
     def discriminator_learning_rate_at(self, iteration: int) -> float:
         """Halved where the other one is."""
-        return self.discriminator_learning_rate * self.learning_rate_at(iteration) / self.learning_rate
+        return self.discriminator_learning_rate * self._decay_at(iteration)
+
+    def _decay_at(self, iteration: int) -> float:
+        return float(0.5 ** sum(iteration + 1 >= milestone for milestone in self.halve_at))
 
     def shortened(self, iterations: int) -> Stage:
         """The same schedule in fewer or more iterations: everything keeps its relative place."""
@@ -110,12 +115,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class _Start:
+    """What of a recipe can be changed beside its last stage."""
+
+    init: Init
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A network and its stages, each starting from the weights that the one before left."""
 
     name: str
     network: Config
     stages: tuple[Stage, ...]
+    init: Init = "released"
+    """First weights of the FCNs' convolutions: Xavier normal times 0.1, as released, or N(0, 0.05^2)."""
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -132,18 +146,16 @@ class Recipe:
     def with_settings(self, settings: Iterable[str]) -> Recipe:
         """Change fields of the last stage: KEY=VALUE, values in JSON; `losses.nll=1` reaches into the losses.
 
+        `init=wide` is of the whole recipe.
+
         `iterations` keeps the relative places of the halvings; setting `halve_at` too overrides them.
 
         Raises:
             ConfigError: not KEY=VALUE, an unknown key (the message lists the choices) or a wrong value.
         """
         *before, last = self.stages
-        changes: dict[str, object] = {}
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals:
-                raise ConfigError(f"expected KEY=VALUE such as patch=96, got {setting!r}")
-            changes[key.strip()] = _literal(text)
+        changes = _parsed(settings)
+        init = build(_Start, {"init": changes.pop("init", self.init)}, f"recipe {self.name}").init
         if isinstance(changes.get("iterations"), int):
             last = last.shortened(max(1, int(str(changes["iterations"]))))
         data = json.loads(json.dumps(dataclasses.asdict(last)))
@@ -153,7 +165,7 @@ class Recipe:
                 data["losses"][inner] = value
             else:
                 data[key] = value
-        return replace(self, stages=(*before, build(Stage, data, f"recipe {self.name}")))
+        return replace(self, stages=(*before, build(Stage, data, f"recipe {self.name}")), init=init)
 
     def last_stage_only(self) -> Recipe:
         """For runs that start from given weights."""
@@ -186,6 +198,17 @@ def _at(stage: Stage, budget: Budget) -> Stage:
         return stage.shortened(stage.hour)
     patch = 64 if stage.losses.gan else _SMOKE["patch"]
     return replace(stage.shortened(_SMOKE["iterations"]), batch=_SMOKE["batch"], patch=patch)
+
+
+def _parsed(settings: Iterable[str]) -> dict[str, object]:
+    """KEY=VALUE as a dictionary."""
+    changes: dict[str, object] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"expected KEY=VALUE such as patch=96, got {setting!r}")
+        changes[key.strip()] = _literal(text)
+    return changes
 
 
 def _literal(text: str) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 from hcflow.config import CASES, PRESETS, ConditionerConfig, Config
 from hcflow.errors import ConfigError
 from hcflow.structured import build
-from hcflow.train.recipe import Losses, Recipe, Stage
+from hcflow.train.recipe import Init, Losses, Recipe, Stage
 
 __all__ = ["RECIPES", "recipe"]
 
@@ -69,7 +69,7 @@ rescale_x4_small is no recipe of the paper: a sixth of the network, which two CP
 
 
 def recipe(name: str) -> Recipe:
-    """A recipe by name, or from a TOML file (keys `name`, `preset` or `network`, `stages`).
+    """A recipe by name, or from a TOML file (keys `name`, `preset` or `network`, `stages`, `init`).
 
     Raises:
         ConfigError: no such name or file; the message lists the choices; or a key or value in the file is wrong.
@@ -95,6 +95,7 @@ class _File:
     preset: str | None = None
     network: Config | None = None
     name: str | None = None
+    init: Init = "released"
 
     def recipe(self, stem: str) -> Recipe:
         known = PRESETS | CASES
@@ -102,4 +103,4 @@ class _File:
             raise ConfigError(f"{stem}: expected either preset or network, got {'both' if self.preset else 'neither'}")
         if self.preset is not None and self.preset not in known:
             raise ConfigError(f"{stem}: unknown preset {self.preset!r}; choose from {', '.join(known)}")
-        return Recipe(self.name or stem, self.network or known[str(self.preset)], self.stages)
+        return Recipe(self.name or stem, self.network or known[str(self.preset)], self.stages, self.init)

@@ -18,6 +18,7 @@ from hcflow.errors import CheckpointError, HCFlowError, InputError
 from hcflow.files import digest_of
 from hcflow.model import HCFlow
 from hcflow.nets.perceptual import VGG19Features, load_vgg19, vgg19_needed
+from hcflow.nets.subnets import widen_
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.folder import clear, held, weights_file, write_weights
 from hcflow.train.noise import seed_of
@@ -189,7 +190,10 @@ def new_model(recipe: Recipe, seed: int) -> HCFlow:
     """A network whose first weights follow from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("weights", seed))
-        return HCFlow(recipe.network)
+        model = HCFlow(recipe.network)
+        if recipe.init == "wide":
+            widen_(model)
+        return model
 
 
 def _features(settings: Settings, processes: Processes) -> VGG19Features | None:

@@ -20,7 +20,7 @@ from hcflow.nets.perceptual import VGG19Features, vgg19_needed
 from hcflow.nets.subnets import set_compilation, set_recomputation, set_subnet_precision
 from hcflow.train.data import Batch
 from hcflow.train.noise import Noise
-from hcflow.train.objectives import DiscriminatorLoss, dequantised, objectives_of
+from hcflow.train.objectives import Adversarial, DiscriminatorLoss, dequantised, objectives_of
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
@@ -105,18 +105,20 @@ class StageTrainer:
                 nn.SyncBatchNorm.convert_sync_batchnorm(self.discriminator)
         if stage.losses.perceptual and features is None:
             raise vgg19_needed("none")
-        judges = (features, self.discriminator)
-        objectives = objectives_of(model, stage.losses, stage.temperature, *judges)
+        objectives = objectives_of(model, stage.losses, stage.temperature, features, self.discriminator)
         names = tuple(objectives)
         self._order = (names,) if stage.update == "joint" else tuple((name,) for name in names)
         self._groups: nn.Module = _Groups(objectives)
         self._adversary: nn.Module | None = None
-        clips = (stage.betas, stage.clip_value, stage.clip_norm)
-        self._updater = Updater(model, *clips)
+        self._updater = Updater(model, stage.betas, (stage.clip_value, stage.clip_norm))
+        self._generator: Adversarial | None = None
         self._adversary_updater: Updater | None = None
         if self.discriminator is not None:
-            self._adversary = DiscriminatorLoss(self.discriminator, model, stage.temperature)
-            self._adversary_updater = Updater(self.discriminator, *clips)
+            generator = objectives["adversarial"]
+            assert isinstance(generator, Adversarial)
+            self._generator = generator
+            self._adversary = DiscriminatorLoss(self.discriminator)
+            self._adversary_updater = Updater(self.discriminator, stage.betas)  # not clipped, as released
         self.slowdown = 1.0  # factor of the learning rates, after steps that failed
         self._weights = {name: getattr(stage.losses, name) for name in stage.losses.__dataclass_fields__}
         _apply(model, technique)
@@ -145,13 +147,26 @@ class StageTrainer:
                 key = "gradient_norm" if len(self._order) == 1 else f"gradient_norm_{names[0]}"
                 values |= losses | {key: norm}
                 skipped.append(skip)
-        if self._adversary is not None and self._adversary_updater is not None:
-            losses = self._backward(self._adversary, None, batch)
-            rate = self.slowdown * self.stage.discriminator_learning_rate_at(iteration)
-            _, skip = self._adversary_updater.step(losses["discriminator"], rate)
+        if self._adversary is not None:
+            losses, skip = self._train_discriminator(self._adversary, batch, iteration)
             values |= losses
             skipped.append(skip)
         return values, skipped
+
+    def _train_discriminator(
+        self, adversary: nn.Module, batch: Batch, iteration: int
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """One step of the discriminator on real images and on what the generator drew in this iteration."""
+        assert self._generator is not None
+        assert self._adversary_updater is not None
+        hr, lr, noise = self._on_device(batch)
+        with unchecked(), solve_together(self.model):
+            fake = self._generator.take_draw(lr, noise)
+        losses: dict[str, Tensor] = adversary(hr, fake)
+        losses["discriminator"].backward()
+        rate = self.slowdown * self.stage.discriminator_learning_rate_at(iteration)
+        _, skip = self._adversary_updater.step(losses["discriminator"], rate)
+        return {name: value.detach() for name, value in losses.items()}, skip
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next iteration depends on, but the model itself."""
@@ -179,17 +194,17 @@ class StageTrainer:
                 self._adversary = DistributedDataParallel(self._adversary)
         self._initialised = True
 
-    def _backward(self, objective: nn.Module, names: tuple[str, ...] | None, batch: Batch) -> dict[str, Tensor]:
+    def _backward(self, groups: nn.Module, names: tuple[str, ...], batch: Batch) -> dict[str, Tensor]:
         """Gradients of the mean over the batch's parts; returns the mean losses."""
         parts = batch.split(self.technique.accumulate)
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts, 1):
             hr, lr, noise = self._on_device(part)
             last = number == len(parts)
-            parallel = isinstance(objective, DistributedDataParallel)
-            with objective.no_sync() if parallel and not last else nullcontext():  # type: ignore[operator]
+            parallel = isinstance(groups, DistributedDataParallel)
+            with groups.no_sync() if parallel and not last else nullcontext():  # type: ignore[operator]
                 with unchecked(), solve_together(self.model):
-                    losses = objective(hr, lr, noise) if names is None else objective(names, hr, lr, noise)
+                    losses = groups(names, hr, lr, noise)
                 (self._total(losses) / len(parts)).backward()
             for name, value in losses.items():
                 share = value.detach() / len(parts)

@@ -12,15 +12,20 @@ __all__ = ["Meter", "Updater"]
 
 
 class Updater:
-    """Adam with clipping by value, then by norm; a step whose gradient or loss is not finite changes nothing.
+    """Adam; a step whose gradient or loss is not finite changes nothing.
 
     The fused kernel takes the flag that says so from the device, as it does for mixed-precision loss scaling.
+
+    Args:
+        network: whose parameters are trained.
+        betas: of Adam.
+        clip: (largest absolute value, largest norm) of the gradient, applied in this order; None: no clipping.
     """
 
-    def __init__(self, network: nn.Module, betas: tuple[float, float], clip_value: float, clip_norm: float) -> None:
+    def __init__(self, network: nn.Module, betas: tuple[float, float], clip: tuple[float, float] | None = None) -> None:
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.adam = torch.optim.Adam(self.parameters, betas=betas, fused=True)
-        self.clip_value, self.clip_norm = clip_value, clip_norm
+        self.clip = clip
 
     def step(self, loss: Tensor, learning_rate: float) -> tuple[Tensor, Tensor]:
         """Use the gradients and clear them.
@@ -30,7 +35,7 @@ class Updater:
             learning_rate: of this step.
 
         Returns:
-            the gradient norm after the clip by value and before the clip by norm; 1 where the step was skipped,
+            the gradient norm, after any clip by value and before any clip by norm; 1 where the step was skipped,
             else 0. Both stay on the device.
         """
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
@@ -38,10 +43,12 @@ class Updater:
         if dist.is_available() and dist.is_initialized():  # all processes must agree to skip
             dist.all_reduce(loss)
         finite = torch.isfinite(nn.utils.get_total_norm(gradients)) & torch.isfinite(loss)  # clipping hides infinity
-        nn.utils.clip_grad_value_(self.parameters, self.clip_value)
+        if self.clip is not None:
+            nn.utils.clip_grad_value_(self.parameters, self.clip[0])
         norm = nn.utils.get_total_norm(gradients)
-        skipped = 1.0 - finite.to(norm.dtype)
-        nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
+        skipped = 1.0 - finite.float()  # in the precision that the kernel takes, whatever the network's
+        if self.clip is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip[1], norm)
         for group in self.adam.param_groups:
             group["lr"] = learning_rate
         self.adam.found_inf = skipped  # type: ignore[attr-defined]

@@ -50,6 +50,7 @@ def ruled_weights(description, kept):
     """
     rng = np.random.Generator(np.random.PCG64(description["seed"]))
     state = {}
+    override = description.get("rule_override", {"keys": ()})
     for key, shape in description["shapes"].items():
         if key in description["kept"]:
             state[key] = kept[key]
@@ -61,6 +62,8 @@ def ruled_weights(description, kept):
             x = np.linalg.qr(x)[0]
         else:
             x = x * description["gain"] / np.sqrt(np.prod(shape[1:]))
+        if key in override["keys"]:
+            x = x + override["add"]
         state[key] = torch.from_numpy(x.astype(np.float32))
     for key, first in description["weight_probe_first4"].items():
         assert state[key].flatten()[:4].tolist() == first, key

@@ -1,16 +1,20 @@
 """python -m hcflow, as people call it."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from golden_files import read, weights
+from PIL import Image
 
 from hcflow.__main__ import main
 from hcflow.images.io import read_image, write_png
+from hcflow.images.photo import Original, write_photo
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +77,131 @@ def test_grey_and_alpha_in_a_folder(checkpoints, tmp_path):
     assert read_image(tmp_path / "out" / "alpha.png").shape == (24, 28, 4)
 
 
-def test_downscale_and_restore_a_size_that_4_does_not_divide(checkpoints, picture, tmp_path, capsys):
+def restored(picture, tmp_path, checkpoints, *more, small="small.png"):
     common = ["--checkpoint", checkpoints["rescale"]]
-    assert main(["downscale", str(picture), "-o", str(tmp_path / "small.png"), *common]) == 0
-    assert "restore it with --size 13x10" in capsys.readouterr().out
-    assert read_image(tmp_path / "small.png").shape == (3, 4, 3)
-    back = ["restore", str(tmp_path / "small.png"), "-o", str(tmp_path / "back.png"), *common]
-    assert main([*back, "--size", "13x10"]) == 0
+    assert main(["downscale", str(picture), "-o", str(tmp_path / small), *common]) == 0
+    return main(["restore", str(tmp_path / small), "-o", str(tmp_path / "back.png"), *common, *more])
+
+
+@pytest.mark.parametrize("small", ["small.png", "small.webp", "small.tif"])
+def test_restore_gives_the_size_of_the_original(checkpoints, picture, tmp_path, capsys, small):
+    assert restored(picture, tmp_path, checkpoints, small=small) == 0
+    assert read_image(tmp_path / small).shape == (3, 4, 3)
     assert read_image(tmp_path / "back.png").shape == (10, 13, 3)
-    assert main([*back, "--size", "20x10"]) == 2
+    assert restored(picture, tmp_path, checkpoints, "--size", "20x10", "--overwrite", small=f"2{small}") == 2
     assert "expected --size between 13x9 and 16x12, got 20x10" in capsys.readouterr().err
+    assert restored(picture, tmp_path, checkpoints, "--size", "16x9", "--overwrite", small=f"3{small}") == 0
+    assert read_image(tmp_path / "back.png").shape == (9, 16, 3)
+
+
+def test_a_small_image_that_was_changed_is_not_cropped(checkpoints, picture, tmp_path, capsys):
+    common = ["--checkpoint", checkpoints["rescale"]]
+    write_photo(tmp_path / "small.png", read_image(picture), original=Original(13, 10, False))
+    assert main(["restore", str(tmp_path / "small.png"), "-o", str(tmp_path / "back.png"), *common]) == 0
+    assert "not cropped: it was changed since it was made of 13x10 pixels" in capsys.readouterr().err
+    assert read_image(tmp_path / "back.png").shape == (40, 52, 3)
+
+
+def test_grey_images_keep_what_the_network_put_into_colours(checkpoints, tmp_path):
+    write_png(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8))
+    assert restored(tmp_path / "in.png", tmp_path, checkpoints) == 0
+    small = read_image(tmp_path / "small.png")
+    assert small.ndim == 3
+    assert (small != small.mean(2, keepdims=True)).any()
+    assert read_image(tmp_path / "back.png").shape == (12, 12)
+
+
+SHIPPED = Path(__file__).resolve().parents[2] / "bench/weights/trained/HCFlow_rescaling_x4_ours.safetensors"
+
+
+def test_a_grey_image_is_restored_as_well_as_a_coloured_one(tmp_path):
+    """With the shipped network: the small image of a grey original has colours, and they are worth decibels."""
+    y, x = np.mgrid[0:64, 0:64] / 64
+    grey = np.uint8(127 + 60 * np.sin(40 * x * (1 + y)) + 40 * np.cos(30 * y))
+    write_png(tmp_path / "in.png", grey)
+    write_png(tmp_path / "rgb.png", np.dstack([grey] * 3))
+    (tmp_path / "rgb").mkdir()
+    checkpoint = {"rescale": str(SHIPPED)}
+    decibels = []
+    for source, folder in ((tmp_path / "in.png", tmp_path), (tmp_path / "rgb.png", tmp_path / "rgb")):
+        assert restored(source, folder, checkpoint, "--temperature", "0") == 0
+        back = read_image(folder / "back.png").astype(float)
+        decibels.append(-10 * np.log10(np.mean((back / 255 - read_image(source) / 255) ** 2)))
+    assert decibels[0] >= decibels[1]  # the mean of three channels is no worse than they are
+
+
+def test_nothing_is_overwritten_unasked(checkpoints, picture, tmp_path, capsys):
+    before = picture.read_bytes()
+    assert upscale(tmp_path, tmp_path, checkpoints, "--overwrite") == 2
+    assert "expected an output that is no input" in capsys.readouterr().err
+    assert upscale(picture, tmp_path / "out", checkpoints) == 0
+    (tmp_path / "link.png").symlink_to(picture)
+    assert upscale(picture, tmp_path / "link.png", checkpoints, "--overwrite") == 2
+    assert picture.read_bytes() == before
+
+    first = (tmp_path / "out/in.png").read_bytes()
+    assert upscale(picture, tmp_path / "out", checkpoints, "--seed", "1") == 2
+    assert "use --overwrite to replace them or --skip-existing" in capsys.readouterr().err
+    assert upscale(picture, tmp_path / "out", checkpoints, "--seed", "1", "--skip-existing") == 0
+    assert (tmp_path / "out/in.png").read_bytes() == first
+    assert upscale(picture, tmp_path / "out", checkpoints, "--seed", "1", "--overwrite") == 0
+    assert (tmp_path / "out/in.png").read_bytes() != first
+
+
+def test_a_folder_is_worked_through_whatever_is_in_it(checkpoints, picture, tmp_path, capsys):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.png").write_bytes(picture.read_bytes()[:200])
+    Image.new("CMYK", (4, 4)).save(source / "b.jpg")
+    os.mkfifo(source / "c.png")
+    for name in ("d.png", "e.png"):
+        (source / name).write_bytes(picture.read_bytes())
+    assert upscale(source, tmp_path / "out", checkpoints) == 2
+    out, error = capsys.readouterr()
+    assert out.splitlines() == [str(tmp_path / "out" / name) for name in ("d.png", "e.png")]
+    lines = error.splitlines()
+    assert "upscale: 2 of 5 images done, 3 skipped:" in lines
+    assert [line.split(":")[1].strip() for line in lines[-3:]] == [str(source / n) for n in ("a.png", "b.jpg", "c.png")]
+
+    assert upscale(source, tmp_path / "strict", checkpoints, "--strict") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {source}/a.png: expected a readable image")
+    assert list((tmp_path / "strict").iterdir()) == []
+
+
+def test_quiet_and_verbose(checkpoints, picture, tmp_path, capsys):
+    assert upscale(picture, tmp_path / "1.png", checkpoints, "--quiet") == 0
+    assert capsys.readouterr() == (f"{tmp_path / '1.png'}\n", "")
+    assert upscale(picture, tmp_path / "2.png", checkpoints, "--verbose") == 0
+    assert f"{picture}: whole image" in capsys.readouterr().err
+    assert upscale(picture, tmp_path / "2.png", checkpoints, "--verbose") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("hcflow-bench ")
+
+
+def test_formats_by_suffix_and_by_option(checkpoints, picture, tmp_path):
+    for name in ("a.jpg", "a.webp", "a.tif", "a.png"):
+        assert upscale(picture, tmp_path / name, checkpoints, "--temperature", "0") == 0
+        with Image.open(tmp_path / name) as image:
+            assert image.format == {"jpg": "JPEG", "tif": "TIFF"}.get(name[2:], name[2:].upper())
+    assert upscale(picture, tmp_path / "out", checkpoints, "--format", "webp") == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["in.webp"]
+
+
+def test_weights_that_overflow_are_an_error_and_no_black_image(checkpoints, picture, tmp_path, capsys):
+    state = torch.load(checkpoints["sr"], weights_only=True)
+    for key in state:
+        if key.endswith("actnorm.logs"):
+            state[key].fill_(-60.0)
+    torch.save(state, tmp_path / "large.pth")
+    assert upscale(picture, tmp_path / "out.png", {"sr": str(tmp_path / "large.pth")}) == 2
+    assert "expected finite pixels from decoding at temperature 0.9, got NaN or infinity" in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +215,16 @@ def test_downscale_and_restore_a_size_that_4_does_not_divide(checkpoints, pictur
             ["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--scale", "8"],
             "checkpoint for --scale 8, got one for 4",
         ),
-        (["upscale", "IN", "-o", "o.jpg", "--checkpoint", "SR"], "for one image, a .png as output, got o.jpg"),
+        (["upscale", "IN", "-o", "o.gif", "--checkpoint", "SR"], "a .png, .jpg, .webp or .tif as output, got o.gif"),
+        (["upscale", "IN", "-o", "o.png", "--format", "webp", "--checkpoint", "SR"], "ends in .webp for --format webp"),
+        (["downscale", "IN", "-o", "o.jpg", "--checkpoint", "RESCALE"], "JPEG changes the pixels that restore needs"),
+        (["upscale", "IN", "-o", "IN", "--overwrite", "--checkpoint", "SR"], "expected an output that is no input"),
+        (["upscale", "FOLDER", "-o", "o.png", "--checkpoint", "SR"], "expected a folder as output for a folder"),
+        (["upscale", "IN", "-o", "FILE/", "--checkpoint", "SR"], "which is a file; choose another name"),
+        (["upscale", "IN", "-o", "FILE/o.png", "--checkpoint", "SR"], "expected a folder that can be made"),
+        (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--temperature", "1e30"], "and <= 10, got 1e+30"),
+        (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--temperature", "nan"], "and <= 10, got nan"),
+        (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--seed", str(2**70)], "--seed of 64 bits"),
         (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--samples", "0"], "expected --samples >= 1"),
         (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--temperature", "-1"], "expected --temperature >= 0"),
         (["upscale", "IN", "-o", "o.png", "--checkpoint", "SR", "--device", "tpu9"], "try --device cpu"),
@@ -108,7 +236,9 @@ def test_downscale_and_restore_a_size_that_4_does_not_divide(checkpoints, pictur
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, checkpoints, picture, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("text")
     known = {"IN": str(picture), "EMPTY": "empty", "SR": checkpoints["sr"], "RESCALE": checkpoints["rescale"]}
+    known |= {"FOLDER": str(tmp_path), "FILE/": "file/", "FILE/o.png": "file/o.png"}
     assert main([known.get(argument, argument) for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert message in error

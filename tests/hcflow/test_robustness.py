@@ -174,3 +174,21 @@ def test_deepcopy_of_models_and_folded_decoders():
         with torch.no_grad():
             draws = [one.decode(lr, 0.9, generator=seeded()) for one in (each, copy.deepcopy(each))]
         assert torch.equal(*draws)
+
+
+@pytest.mark.parametrize(
+    "tau", [np.float32(0.5), np.float64(0.5), torch.tensor(0.5), np.array(0.5), [torch.tensor(0.5)], torch.tensor([0.5])]
+)
+@torch.no_grad()
+def test_temperatures_of_numpy_and_torch(tau):
+    net = model("sr_x4")
+    _, lr = images(net.config)
+    assert torch.equal(net.decode(lr, tau, generator=seeded()), net.decode(lr, 0.5, generator=seeded()))
+
+
+@pytest.mark.parametrize("tau", ["warm", 10.5, float("nan"), float("inf"), None.__class__, [[0.5]], torch.ones(2, 2)])
+def test_temperatures_out_of_range_or_of_another_kind(tau):
+    net = model("sr_x4")
+    _, lr = images(net.config)
+    with pytest.raises(InputError, match=r"expected a temperature|expected temperatures|one temperature or"):
+        net.decode(lr, tau)

@@ -7,18 +7,20 @@ import pytest
 import torch
 from tiny import SIZES, images, model, randomise
 
+from bench.methods.networks import irn
 from hcflow.errors import InputError
 from hcflow.flow.actnorm import ActNorm
-from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling
+from hcflow.flow.coupling import AdditiveCoupling, AffineCoupling, sigmoid_log_scale, tanh_log_scale
 from hcflow.flow.gaussian import ConditionalGaussian, standard_normal_log_prob
 from hcflow.flow.invconv import InvertibleConv
 from hcflow.flow.squeeze import HaarSqueeze, PixelSqueeze
 from hcflow.flow.transform import Compose
 from hcflow.level import Level
 from hcflow.model import LOG_SIGMA_LR, HCFlow, quantise
-from hcflow.nets.subnets import FCN, DenseBlock
+from hcflow.nets.subnets import FCN, DenseBlock, Interleaved
+from hcflow.srflow.model import coupled_step
 
-# name: (build(context channels), channels, takes a context)
+# name: (build(context channels), channels, takes a context: True, False or always)
 TRANSFORMS = {
     "actnorm": (lambda c: ActNorm(4), 4, False),
     "invconv": (lambda c: InvertibleConv(5), 5, False),
@@ -27,6 +29,14 @@ TRANSFORMS = {
     "affine, FCN": (lambda c: AffineCoupling(FCN(2 + c, 6, 4), 2), 5, True),
     "affine, dense": (lambda c: AffineCoupling(DenseBlock(3 + c, 4, 3), 3), 5, True),
     "additive": (lambda c: AdditiveCoupling(DenseBlock(2 + c, 3, 3), 3), 5, True),
+    "affine, scaled by a sigmoid": (lambda c: AffineCoupling(FCN(2 + c, 6, 4), 2, sigmoid_log_scale), 5, True),
+    "affine, scaled first": (
+        lambda c: AffineCoupling(
+            Interleaved(DenseBlock(3 + c, 2, 3), DenseBlock(3 + c, 2, 3)), 3, tanh_log_scale, scale_first=True
+        ),
+        5,
+        True,
+    ),
     "gaussian": (lambda c: ConditionalGaussian(4, c, bounded=False), 4, True),
     "bounded gaussian": (lambda c: ConditionalGaussian(4, c, bounded=True), 4, True),
     "composed step": (
@@ -34,11 +44,17 @@ TRANSFORMS = {
         5,
         True,
     ),
+    "seeing the context alone": (lambda c: AffineCoupling(FCN(c, 10, 4), 0, sigmoid_log_scale), 5, "always"),
+    "SRFlow step": (lambda c: coupled_step(5, c, 4), 5, "always"),
+    "IRN step": (lambda c: irn.step(5, 3), 5, False),
+    "IRN": (lambda c: irn.IRN((1,), 3), 3, False),
     "main level, SR": (lambda c: Level(SIZES["sr_x4"], 2).flow, 6, False),
     "main level, rescaling": (lambda c: Level(SIZES["rescale_x4"], 1).flow, 3, False),
 }
 CASES = [
-    (name, context) for name, (_, _, takes) in TRANSFORMS.items() for context in ((False, True) if takes else (False,))
+    (name, context)
+    for name, (_, _, takes) in TRANSFORMS.items()
+    for context in {True: (False, True), False: (False,), "always": (True,)}[takes]
 ]
 
 

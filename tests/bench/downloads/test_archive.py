@@ -158,7 +158,7 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
 def test_zip_members_that_cannot_be_unpacked_piece_by_piece(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(tmp_path / "x", "w", method) as bundle:
         bundle.writestr("a.png", bytes(1000))
-    with pytest.raises(BenchError, match="got one packed by (bzip2|lzma); unpack it by hand and import the folder"):
+    with pytest.raises(BenchError, match=r"got one packed by (bzip2|lzma); unpack it by hand and import the folder"):
         unpack(tmp_path / "x", tmp_path / "out")
 
 
@@ -186,7 +186,7 @@ def test_a_checksum_at_the_end_that_is_wrong(tmp_path: Path) -> None:
     data = bytearray(tarred(tmp_path / "x", "HR/a.png").read_bytes())
     data[-6] ^= 1  # in gzip's CRC
     (tmp_path / "x").write_bytes(data)
-    with pytest.raises(BenchError, match="got a damaged one .*incorrect data check"):
+    with pytest.raises(BenchError, match=r"got a damaged one .*incorrect data check"):
         unpack(tmp_path / "x", tmp_path / "out")
 
 
@@ -243,10 +243,10 @@ def bomb(path: Path, kind: str) -> Path:
         data[12 + length - 4 : 12 + length] = zlib.crc32(data[12 : 12 + length - 4]).to_bytes(4, "little")
         path.write_bytes(data)
     elif kind in ("bzip2", "lzma"):
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2 if kind == "bzip2" else zipfile.ZIP_LZMA) as bundle:
-            with bundle.open("a.png", "w") as stream:
-                for _ in range(BOMB // 1_000_000):
-                    stream.write(bytes(1_000_000))
+        method = zipfile.ZIP_BZIP2 if kind == "bzip2" else zipfile.ZIP_LZMA
+        with zipfile.ZipFile(path, "w", method) as bundle, bundle.open("a.png", "w") as stream:
+            for _ in range(BOMB // 1_000_000):
+                stream.write(bytes(1_000_000))
     return path
 
 

@@ -1,82 +1,78 @@
-"""PSNR and SSIM against values of the reference implementations, and against their formulas written out again."""
+"""PSNR and SSIM against values of the reference implementations, scikit-image, and their formulas written out again."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import Pair, photographs, real_pairs
 from scipy.ndimage import correlate1d
+from scoring import score
+from skimage.metrics import structural_similarity
 
-from bench.datasets.local import read_hr
-from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError
-from bench.metrics.metric import METRICS, Measure
+from bench.metrics.metric import Evidence, Measure, NotApplicable
 from bench.metrics.psnr import psnr
 from bench.metrics.ssim import ssim
-from bench.metrics.views import views
-from hcflow.images.io import Pixels, read_image, to_rgb
-from hcflow.images.matlab_resize import imresize, mod_crop
+from bench.metrics.views import Protocol
 
-# What shared values promise: see the tolerances that come with them
+# What the stored values promise: see the README that comes with them
 TOLERANCE = {"psnr": 1e-6, "ssim": 1e-7}
 MEASURES = [f"{metric}@{space},crop{crop},u8" for metric in TOLERANCE for space in ("rgb", "y") for crop in (0, 4)]
 
 
-def degraded(hr: Pixels) -> dict[str, Pixels]:
-    """The images that the stored values belong to."""
-    bicubic = imresize(imresize(hr, 1 / 4), size=hr.shape[:2])
-    rng = np.random.Generator(np.random.PCG64(7))
-    noisy = np.clip(np.round(bicubic + rng.normal(0, 6, bicubic.shape)), 0, 255).astype(np.uint8)
-    return {"bicubic": bicubic, "bicubic+noise(PCG64(7) normal sd 6)": noisy}
+def scikit_image_ssim(sr: np.ndarray, hr: np.ndarray) -> float:
+    return structural_similarity(
+        sr,
+        hr,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255.0,
+        channel_axis=2 if sr.ndim == 3 else None,
+    )
 
 
-def score(measure: str, sr: Pixels, hr: Pixels) -> float:
-    """A measure of two 8-bit images."""
-    parsed = Measure.parse(measure)
-    function = METRICS[parsed.metric].function
-    assert function is not None
-    return function(*views(to_rgb(sr) / 255, hr, parsed.protocol))
+@pytest.mark.parametrize("pair", photographs(), ids=str)
+def test_stored_values_of_the_photographs(pair: Pair) -> None:
+    for measure in MEASURES:
+        tolerance = TOLERANCE[measure.partition("@")[0]]
+        assert score(measure, pair.evidence) == pytest.approx(pair.values[measure], abs=tolerance, rel=0), measure
 
 
-@pytest.mark.parametrize("name", ["coffee", "astronaut", "chelsea"])
-def test_stored_values_of_the_sample_photographs(name: str, golden: Path) -> None:
-    stored = json.loads((golden / "metrics/scikit_image_pairs.json").read_text())[f"skimage/{name}"]
-    manifest = load_manifest("Sample")
-    hr = read_hr(manifest, next(entry for entry in manifest.images if entry.id == name))
-    assert hashlib.sha256(hr.tobytes()).hexdigest() == stored["sha256_pixels"]["hr"]
-    for kind, sr in degraded(hr).items():
-        assert hashlib.sha256(sr.tobytes()).hexdigest() == stored["sha256_pixels"]["noise" if "+" in kind else kind]
-        for measure in MEASURES:
-            tolerance = TOLERANCE[measure.partition("@")[0]]
-            assert score(measure, sr, hr) == pytest.approx(stored[kind][measure], abs=tolerance, rel=0), measure
+@pytest.mark.parametrize("pair", photographs(), ids=str)
+def test_ssim_is_that_of_scikit_image(pair: Pair) -> None:
+    for protocol in ("rgb,crop4,u8", "y,crop0,float"):
+        sr, hr = pair.evidence.views(Protocol.parse(protocol))[0]
+        assert ssim(sr, hr) == pytest.approx(scikit_image_ssim(sr, hr), abs=1e-12, rel=0), protocol
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("HCFLOW_DATA" not in os.environ, reason="needs HCFLOW_DATA with Set5, Set14 and BSD100")
-def test_stored_values_of_the_real_images(golden: Path) -> None:
-    stored = json.loads((golden / "metrics/real_pairs.json").read_text())["pairs"]
-    root = Path(os.environ["HCFLOW_DATA"])
-    pictures = root.parent / "golden/metrics/images"
+def test_stored_values_of_the_real_images() -> None:
     checked = 0
-    for pair, values in stored.items():
-        dataset, image = pair.split("/")
-        hr = mod_crop(read_image(root / dataset / "HR" / f"{image}.png"), 4)
-        candidates = {"bicubic": imresize(imresize(hr, 1 / 4), size=hr.shape[:2])}
-        if (picture := pictures / f"{dataset}_{image}_RRDB_PSNR.png").is_file():
-            candidates["RRDB_PSNR"] = read_image(picture)
-        for kind, sr in candidates.items():
-            for measure in MEASURES:
-                metric, protocol = measure.split("@")
-                space, crop, _ = protocol.split(",")
-                expected = values["degraded"][kind][f"hcflow.{metric}_{space}.{crop}"]
-                assert score(measure, sr, hr) == pytest.approx(expected, abs=TOLERANCE[metric], rel=0), (pair, measure)
-                checked += 1
+    for pair in real_pairs():
+        for measure in MEASURES:
+            metric, protocol = measure.split("@")
+            space, crop, _ = protocol.split(",")
+            expected = pair.values[f"hcflow.{metric}_{space}.{crop}"]
+            assert score(measure, pair.evidence) == pytest.approx(expected, abs=TOLERANCE[metric], rel=0), (
+                pair,
+                measure,
+            )
+            checked += 1
+        sr, hr = pair.evidence.views(Protocol("rgb", 4, "u8"))[0]
+        assert ssim(sr, hr) == pytest.approx(scikit_image_ssim(sr, hr), abs=1e-12, rel=0), pair
     assert checked >= 7 * len(MEASURES)
+
+
+def test_the_stored_photographs_are_those_that_are_made_here() -> None:
+    for pair in photographs():
+        for image, digest in pair.digests:
+            assert hashlib.sha256(image.tobytes()).hexdigest() == digest, pair
 
 
 def test_psnr_by_hand() -> None:
@@ -85,10 +81,53 @@ def test_psnr_by_hand() -> None:
     assert psnr(sr, hr) == pytest.approx(20 * math.log10(255 / 5.1), abs=1e-12)
 
 
-def test_identical_images_have_infinite_psnr_and_ssim_one() -> None:
-    image = np.random.default_rng(1).integers(0, 256, (16, 16, 3)).astype(np.float64)
-    assert psnr(image, image.copy()) == math.inf
-    assert ssim(image, image.copy()) == 1.0
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(11, 90), st.integers(11, 40)),
+    st.sampled_from([(), (3,)]),
+    st.sampled_from(["noise", "constant", "swapped"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_ssim_of_any_size_is_that_of_scikit_image(
+    seed: int, size: tuple[int, int], channels: tuple[int, ...], kind: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    hr = rng.integers(0, 256, (*size, *channels)).astype(np.float64)
+    if kind == "constant":
+        hr[:], sr = hr.flat[0], np.full_like(hr, hr.flat[-1])
+    else:
+        sr = (
+            np.clip(hr + rng.normal(0, 20, hr.shape), 0, 255)
+            if kind == "noise"
+            else np.ascontiguousarray(hr[..., ::-1])
+        )
+    assert ssim(sr, hr) == pytest.approx(scikit_image_ssim(sr, hr), abs=1e-12, rel=0)
+    assert ssim(sr, hr) == ssim(hr, sr)
+
+
+@given(st.integers(0, 2**32 - 1), st.permutations([0, 1, 2]))
+@settings(max_examples=20, deadline=None)
+def test_swapping_channels_in_both_images_changes_nothing_in_rgb(seed: int, order: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    hr = rng.integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    sr = rng.random((24, 20, 3))
+    evidence, swapped = Evidence((sr,), 4, hr), Evidence((sr[..., order],), 4, np.ascontiguousarray(hr[..., order]))
+    for measure in ("psnr@rgb,crop2,u8", "ssim@rgb,crop2,u8"):
+        assert score(measure, evidence) == pytest.approx(score(measure, swapped), rel=1e-12)
+    if order != [0, 1, 2]:  # luma weighs the channels
+        assert score("psnr@y,crop2,u8", evidence) != score("psnr@y,crop2,u8", swapped)
+
+
+@given(st.integers(0, 255), st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_identical_images_have_infinite_psnr_and_ssim_one(level: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for hr in (rng.integers(0, 256, (16, 13, 3), dtype=np.uint8), np.full((16, 13), level, np.uint8)):
+        draw = np.repeat(hr[:, :, None], 3, axis=2) if hr.ndim == 2 else hr
+        evidence = Evidence((draw / 255,), 4, hr)
+        for space in ("rgb", "y", "y8"):
+            assert score(f"psnr@{space},crop0,u8", evidence) == math.inf
+            assert score(f"ssim@{space},crop0,u8", evidence) == 1.0
 
 
 def test_ssim_is_its_formula() -> None:
@@ -119,6 +158,21 @@ def test_views_that_cannot_be_compared() -> None:
         ssim(np.zeros((10, 40)), np.zeros((10, 40)))
 
 
+def test_a_window_that_does_not_fit_is_not_applicable() -> None:
+    hr = np.zeros((18, 40, 3), np.uint8)
+    scorer = Measure.parse("ssim@rgb,crop4,u8").open((), None)  # type: ignore[arg-type]
+    found = scorer(Evidence((np.zeros((18, 40, 3)),), 4, hr))
+    assert found == NotApplicable("SSIM needs 11x11 pixels after the crop")
+
+
+def test_every_draw_has_its_value() -> None:
+    rng = np.random.default_rng(3)
+    hr = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    draws = tuple(rng.random((20, 20, 3), dtype=np.float32) for _ in range(3))
+    together = Measure.parse("psnr@y,crop4,u8").open((), None)(Evidence(draws, 4, hr))  # type: ignore[arg-type]
+    assert together == [score("psnr@y,crop4,u8", Evidence((draw,), 4, hr)) for draw in draws]
+
+
 def test_an_unknown_measure_lists_the_choices() -> None:
-    with pytest.raises(BenchError, match="metric of psnr, ssim"):
+    with pytest.raises(BenchError, match=r"metric of .*psnr.*ssim.*did you mean psnr"):
         Measure.parse("psrn@y,crop4,u8")

@@ -148,7 +148,7 @@ def test_fetch_replaces_only_when_asked(site: Path, root: Path, tmp_path: Path) 
     (root / "a").mkdir(parents=True)
     tensors(root / "a/tensors.pth", count=5)
     with pytest.raises(
-        BenchError, match="got tensors with 5 numbers; replace it: python -m bench weights fetch tens.*ce$"
+        BenchError, match=r"got tensors with 5 numbers; replace it: python -m bench weights fetch tens.*ce$"
     ):
         fetch("tensors")
     fetch("tensors", replace=True)

@@ -1,4 +1,6 @@
+import os
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -9,7 +11,7 @@ from PIL import Image
 from hcflow.images import io as images_io
 from hcflow.images.io import ImageError, read_image, read_opaque, to_rgb, write_png
 
-LOSSLESS = {"png": {}, "bmp": {}, "webp": {"lossless": True, "exact": True}}
+LOSSLESS = {"png": {}, "bmp": {}, "tif": {}, "webp": {"lossless": True, "exact": True}}
 RGB = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
 GREY = RGB[:, :, 0]
 ALPHA = np.random.default_rng(1).integers(0, 256, (7, 11), dtype=np.uint8)
@@ -240,10 +242,10 @@ def test_cmyk(tmp_path):
 def test_animation(tmp_path, suffix):
     frames = [Image.fromarray(np.full((4, 4, 3), level, np.uint8)) for level in (0, 90, 200)]
     path = save(tmp_path / f"a.{suffix}", frames[0], save_all=True, append_images=frames[1:])
-    refused(path, "one picture", "animation", "extract a frame")
+    refused(path, "one picture", "animation", "extract one")
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_truncated(tmp_path, suffix, kept):
     noise = np.random.default_rng(4).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -253,7 +255,7 @@ def test_truncated(tmp_path, suffix, kept):
     refused(path)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp", "tif"])
 def test_damage_anywhere_is_an_image_or_one_line(tmp_path, suffix):
     """Flipped bytes either leave a readable picture or give an ImageError: nothing else gets out of the decoders."""
     exif = Image.Exif()
@@ -284,14 +286,14 @@ def test_a_flipped_pixel_byte_of_a_png_is_noticed(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"hello", b"<svg/>", b"\x89PNG\r\n\x1a\n", b"\0" * 500], ids=repr)
 def test_not_an_image(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    refused(tmp_path / "a.png", "PNG, BMP, JPEG or WebP", "got something else", "convert it to PNG")
+    refused(tmp_path / "a.png", "PNG, BMP, JPEG, WebP or TIFF", "got something else", "convert it to PNG")
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PPM", "JPEG2000", "ICO"])
+@pytest.mark.parametrize("kind", ["GIF", "PPM", "JPEG2000", "ICO"])
 def test_other_formats(tmp_path, kind):
     path = tmp_path / "a.png"
     Image.fromarray(RGB).save(path, format=kind)
-    refused(path, "PNG, BMP, JPEG or WebP", "got something else", "convert it to PNG")
+    refused(path, "PNG, BMP, JPEG, WebP or TIFF", "got something else", "convert it to PNG")
 
 
 def test_missing(tmp_path):
@@ -312,8 +314,40 @@ def test_no_permission(tmp_path, monkeypatch):
 
 def test_a_decompression_bomb(tmp_path):
     path = tmp_path / "a.png"
-    path.write_bytes(png(20000, 20000, 8, 2, [b""]))
-    refused(path)
+    for size in ((20000, 20000), (12000, 12000), (1, 2**27 + 1)):
+        path.write_bytes(png(*size, 8, 2, [b""]))
+        tracemalloc.start()
+        refused(path)
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+        tracemalloc.stop()
+
+
+def test_sixteen_bits_are_seen_wherever_the_header_stands(tmp_path):
+    """Pillow reads a PNG whose text comes before its header, and makes 8 bits of 16 without a word."""
+    path = tmp_path / "a.png"
+    data = png(1, 1, 16, 2, [b"\x12\x34" * 3])
+    text = struct.pack(">I", 3) + b"tEXta\0b" + struct.pack(">I", zlib.crc32(b"tEXta\0b"))
+    path.write_bytes(data[:8] + text + data[8:])
+    refused(path, "got 16")
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L"])
+def test_sixteen_bit_tiff(tmp_path, kind):
+    pixels = np.random.default_rng(3).integers(0, 65536, (4, 5, 3) if kind == "RGB" else (4, 5), dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / "a.tif"), pixels)
+    refused(tmp_path / "a.tif", "8 bits per channel", "got 16")
+
+
+def test_a_tiff_of_several_pages(tmp_path):
+    pages = [Image.fromarray(np.full((4, 4, 3), level, np.uint8)) for level in (0, 90)]
+    refused(save(tmp_path / "a.tif", pages[0], save_all=True, append_images=pages[1:]), "several pages")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    refused(tmp_path / "a.png", "got a pipe")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    refused(tmp_path / "b.png", "got a device")
 
 
 @pytest.mark.parametrize("read", [read_image, read_opaque])

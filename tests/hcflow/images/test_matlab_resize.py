@@ -367,11 +367,24 @@ def test_scale_one_is_the_identity():
 
 @pytest.mark.parametrize(
     ("shape", "scale", "size"),
-    [((10, 11), 0.25, (3, 3)), ((300, 9), 1 / 3, (100, 3)), ((7, 5), 1.5, (11, 8)), ((1, 1), 0.1, (1, 1))],
+    [
+        ((10, 11), 0.25, (3, 3)),
+        ((300, 9), 1 / 3, (100, 3)),
+        ((69, 23), 1 / 2.3, (31, 11)),
+        ((7, 5), 1.5, (11, 8)),
+        ((1, 1), 0.1, (1, 1)),
+    ],
 )
 def test_the_output_size_is_the_ceiling(shape, scale, size):
     assert imresize(np.zeros(shape, np.uint8), scale).shape == size
     assert imresize(torch.zeros(2, *shape), scale).shape == (2, *size)
+
+
+@pytest.mark.parametrize("factor", range(2, 9))
+def test_whole_factors_give_whole_sizes(factor):
+    """The ceiling is of the float64 product, which for these never lies above the whole number."""
+    for side in (*range(1, 60), 1365, 2731):
+        assert imresize(np.zeros((side * factor, 1), np.float32), 1 / factor).shape == (side, 1)
 
 
 dimensions = st.integers(1, 40)

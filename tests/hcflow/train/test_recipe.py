@@ -1,11 +1,15 @@
 """Recipes: the paper's numbers, budgets that keep them in proportion, and errors that name the key."""
 
+import math
+
 import pytest
 
 from hcflow.config import CASES, PRESETS, Config
 from hcflow.errors import ConfigError
+from hcflow.nets.subnets import FCN
 from hcflow.train.recipe import BUDGETS, Losses, Recipe, Stage
 from hcflow.train.recipes import RECIPES, recipe
+from hcflow.train.session import new_model
 
 
 def test_the_papers_schedules():
@@ -31,12 +35,13 @@ def test_every_network_of_the_paper_has_a_recipe():
     assert {one.network for one in RECIPES.values()} >= {*PRESETS.values(), *CASES.values()}
 
 
-def test_learning_rate_is_halved_at_its_iterations():
+def test_learning_rate_is_halved_from_the_milestone_step_on():
     stage = RECIPES["rescale_x4"].stages[0]
-    rates = [stage.learning_rate_at(i) for i in (0, 99_999, 100_000, 449_999, 450_000)]
+    rates = [stage.learning_rate_at(step - 1) for step in (1, 99_999, 100_000, 449_999, 450_000)]
     assert rates == [2.5e-4, 2.5e-4, 1.25e-4, 2.5e-4 / 16, 2.5e-4 / 32]
     plusplus = RECIPES["sr_x4++"].stages[1]
-    assert plusplus.discriminator_learning_rate_at(20_000) == pytest.approx(2.5e-5)
+    assert plusplus.discriminator_learning_rate_at(19_998) == 5e-5
+    assert plusplus.discriminator_learning_rate_at(19_999) == pytest.approx(2.5e-5)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -122,6 +127,31 @@ def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
     path.write_text(FILE.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
         recipe(str(path))
+
+
+def test_first_weights_are_the_released_ones_or_wide(tmp_path):
+    path = tmp_path / "mine.toml"
+    network = "network = { K = 1, P = 1, conditioner = { features = 8, growth = 4, blocks = [1, 1] } }"
+    path.write_text(FILE.replace('preset = "case5"', network))
+    released = recipe(str(path))
+    wide = released.with_settings(["init=wide"])
+    path.write_text(FILE.replace('preset = "case5"', f'init = "wide"\n{network}'))
+    assert recipe(str(path)) == wide
+    assert (released.init, wide.init) == ("released", "wide")
+    assert released.stages == wide.stages
+    for one, spreads in ((released, None), (wide, (0.05, 0.05))):
+        fcns = [module for module in new_model(one, 0).modules() if isinstance(module, FCN)]
+        assert fcns
+        for fcn in fcns:
+            for i, conv in enumerate((fcn.conv1, fcn.conv2)):
+                outs, ins, k, _ = conv.weight.shape
+                xavier = 0.1 * math.sqrt(2 / (k * k * (ins + outs)))
+                expected = spreads[i] if spreads else xavier
+                few = 4 / math.sqrt(2 * conv.weight.numel())  # four standard errors of a standard deviation
+                assert float(conv.weight.detach().std()) == pytest.approx(expected, rel=few)
+            assert not fcn.conv3.weight.any()
+    with pytest.raises(ConfigError, match="init: got 'narrow'; choose from released, wide"):
+        released.with_settings(["init=narrow"])
 
 
 def test_a_file_can_describe_its_network(tmp_path):

@@ -23,7 +23,7 @@ def test_clips_by_value_then_by_norm_and_steps_as_adam_does():
     net, reference = network(), network()
     give_gradients(net, 100.0)
     give_gradients(reference, 100.0)
-    norm, skipped = Updater(net, (0.9, 0.99), 5.0, 10.0).step(torch.tensor(1.0), 0.01)
+    norm, skipped = Updater(net, (0.9, 0.99), (5.0, 10.0)).step(torch.tensor(1.0), 0.01)
     adam = torch.optim.Adam(reference.parameters(), 0.01, (0.9, 0.99), fused=False)
     nn.utils.clip_grad_value_(reference.parameters(), 5.0)
     expected = nn.utils.clip_grad_norm_(reference.parameters(), 10.0)
@@ -36,11 +36,22 @@ def test_clips_by_value_then_by_norm_and_steps_as_adam_does():
         assert got.grad is None
 
 
+def test_clips_nothing_unless_asked():
+    net, reference = network(), network()
+    for one in (net, reference):
+        give_gradients(one, 100.0)
+    norm, _ = Updater(net, (0.9, 0.99)).step(torch.tensor(1.0), 0.01)
+    assert float(norm) == pytest.approx(float(nn.utils.get_total_norm([p.grad for p in reference.parameters()])))
+    torch.optim.Adam(reference.parameters(), 0.01, (0.9, 0.99)).step()
+    for got, wanted in zip(net.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", ["gradient", "loss"])
 def test_what_is_not_finite_changes_nothing(bad, place):
     net = network()
-    updater = Updater(net, (0.9, 0.99), 5.0, 100.0)
+    updater = Updater(net, (0.9, 0.99), (5.0, 100.0))
     give_gradients(net)
     updater.step(torch.tensor(1.0), 0.01)
     before = [parameter.detach().clone() for parameter in net.parameters()]
@@ -63,11 +74,11 @@ def test_what_is_not_finite_changes_nothing(bad, place):
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_state_goes_on_bit_for_bit(layout):
     straight, broken = network().to(memory_format=layout), network().to(memory_format=layout)
-    one, two = (Updater(net, (0.9, 0.99), 5.0, 100.0) for net in (straight, broken))
+    one, two = (Updater(net, (0.9, 0.99), (5.0, 100.0)) for net in (straight, broken))
     for updater, net in ((one, straight), (two, broken)):
         give_gradients(net)
         updater.step(torch.tensor(1.0), 0.01)
-    resumed = Updater(broken, (0.9, 0.99), 5.0, 100.0)
+    resumed = Updater(broken, (0.9, 0.99), (5.0, 100.0))
     resumed.load_state({key: value.contiguous().clone() for key, value in two.state().items()})
     for updater, net in ((one, straight), (resumed, broken)):
         give_gradients(net, 0.5)

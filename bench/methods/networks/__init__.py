@@ -1,0 +1,1 @@
+"""Networks of other papers, small files that share their parts, and what runs them."""
