@@ -15,7 +15,7 @@ from hcflow.config import Config
 from hcflow.errors import InputError
 from hcflow.flow.gaussian import standard_normal_log_prob
 from hcflow.level import IMAGE_CHANNELS, Level
-from hcflow.sampling import Draws, Temperature
+from hcflow.sampling import Draws, Generators, Temperature
 
 __all__ = ["LOG_SIGMA_LR", "Decoder", "Encoded", "HCFlow", "bits_per_pixel", "quantise"]
 
@@ -53,7 +53,7 @@ class Decoder(nn.Module):
         temperature: Temperature | None = None,
         *,
         latents: Sequence[Tensor] | None = None,
-        generator: torch.Generator | None = None,
+        generator: Generators = None,
         samples: int | None = None,
     ) -> Tensor:
         """Draw HR images: z_l = temperature * (standard normal or `latents`), coarse to fine (eq. 3).
@@ -65,8 +65,8 @@ class Decoder(nn.Module):
             temperature: tau, from 0 to 10, or one for each of the draws; None: the one of the published results.
                 A number of NumPy's or a tensor will do.
             latents: z_1 .. z_L as in `Encoded.latents` (with `samples`, (N, samples, C_l, H_l, W_l)).
-            generator: source of the latents where none are given. `samples` draws use it as as many calls
-                would, so the k-th draw does not depend on how many are asked for.
+            generator: source of the latents where none are given, or a sequence with one for each draw. `samples`
+                draws use one as that many calls would: the k-th draw does not depend on how many are asked for.
             samples: draws per image; None: one, without a dimension for it.
 
         Returns:

@@ -10,12 +10,16 @@ from torch import Tensor
 
 from hcflow.errors import InputError
 
-__all__ = ["MAX_TEMPERATURE", "Draws", "Temperature"]
+__all__ = ["MAX_TEMPERATURE", "Draws", "Generators", "Temperature"]
 
 MAX_TEMPERATURE = 10.0
 """Largest temperature that is taken; the published results use 0 to 1."""
 Temperature: TypeAlias = SupportsFloat | Sequence[SupportsFloat] | Tensor
 """One number, or one for each draw: Python's, NumPy's, or a tensor with 0 or 1 dimension."""
+
+
+Generators = torch.Generator | Sequence[torch.Generator] | None
+"""Where noise comes from: one source for all draws in turn, one for each draw, or PyTorch's own."""
 
 
 class Draws:
@@ -31,7 +35,7 @@ class Draws:
         lr: Tensor,
         temperature: Temperature,
         latents: Sequence[Tensor] | None,
-        generator: torch.Generator | None,
+        generator: Generators,
         samples: int | None,
     ) -> None:
         if samples is not None and samples < 1:
@@ -49,7 +53,7 @@ class Draws:
     def _temperatures(self, temperature: Temperature, lr: Tensor) -> Tensor | float:
         each: list[float]
         try:
-            if isinstance(temperature, Sequence) or getattr(temperature, "ndim", 0):
+            if isinstance(temperature, Sequence) or getattr(temperature, "ndim", 0) > 0:
                 each = [float(tau) for tau in temperature]  # type: ignore[union-attr]
             else:
                 each = [float(temperature)] * self.count
@@ -63,17 +67,22 @@ class Draws:
             return each[0]
         return torch.tensor(each, dtype=lr.dtype, device=lr.device).repeat(len(lr))[:, None, None, None]
 
-    def _draw(
-        self, shapes: Sequence[tuple[int, int, int]], lr: Tensor, generator: torch.Generator | None
-    ) -> list[Tensor]:
+    def _draw(self, shapes: Sequence[tuple[int, int, int]], lr: Tensor, generator: Generators) -> list[Tensor]:
         """Standard normal, draw by draw and coarse to fine, whatever the number of draws."""
-        device = generator.device if generator is not None else lr.device
+        each = list(generator) if isinstance(generator, Sequence) else [generator] * self.count
+        if len(each) != self.count:
+            raise InputError(f"expected one generator or {self.count}, one per draw, got {len(each)}")
         draws = [
             [
-                torch.randn((len(lr), *shape), generator=generator, dtype=lr.dtype, device=device)
+                torch.randn(
+                    (len(lr), *shape),
+                    generator=one,
+                    dtype=lr.dtype,
+                    device=one.device if one is not None else lr.device,
+                )
                 for shape in reversed(shapes)
             ]
-            for _ in range(self.count)
+            for one in each
         ]
         levels = [torch.stack(level, 1).flatten(0, 1).to(lr.device) for level in zip(*draws, strict=True)]
         return levels[::-1]

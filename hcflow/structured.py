@@ -28,7 +28,7 @@ def build(cls: type[T], data: object, where: str) -> T:
     """
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: expected an object, got {type(data).__name__}")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     for key in data:
         if key not in hints:
             raise ConfigError(f"{where}: unknown key {key!r}; choose from {', '.join(hints)}")

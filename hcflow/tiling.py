@@ -6,7 +6,7 @@ see the zero padding of the convolutions only where the image ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from hcflow.level import Level
 from hcflow.memory import free_bytes
 from hcflow.model import Decoder, HCFlow
 from hcflow.planning import LevelPlan, Plan, plan_decode
-from hcflow.sampling import Draws
+from hcflow.sampling import Draws, Generators
 
 __all__ = ["Tile", "decode_draws", "decode_in_tiles", "downscale_in_tiles", "tiles"]
 
@@ -57,7 +57,7 @@ def decode_in_tiles(
     decoder: Decoder,
     lr: Tensor,
     temperature: float,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     samples: int = 1,
     plan: Plan | None = None,
     progress: Progress = lambda done, of: None,
@@ -68,7 +68,7 @@ def decode_in_tiles(
         decoder: of any precision, on the device of `lr`.
         lr: (1, 3, h, w) in [0, 1].
         temperature: from 0 to 10.
-        generator: of the latents; they are those of `decoder.decode`, whatever the plan.
+        generator: of the latents, one or one for each draw; they are those of `decoder.decode`, whatever the plan.
         samples: draws.
         plan: how; None: `plan_decode` with the memory that the device has left.
         progress: called after each piece of work with the pieces done and their number.
@@ -86,7 +86,7 @@ def decode_draws(
     decoder: Decoder,
     lr: Tensor,
     temperature: float,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     samples: int = 1,
     plan: Plan | None = None,
     progress: Progress = lambda done, of: None,
@@ -105,10 +105,12 @@ def decode_draws(
         progress(done, plan.steps)
 
     for first in range(0, samples, plan.draws):
+        last = min(first + plan.draws, samples)
+        some = generator[first:last] if isinstance(generator, Sequence) else generator
         if not plan.whole:
-            yield _decode_by_levels(decoder, lr, temperature, generator, plan, step)
+            yield _decode_by_levels(decoder, lr, temperature, some, plan, step)
             continue
-        hr = decoder.decode(lr, temperature, generator=generator, samples=min(plan.draws, samples - first))
+        hr = decoder.decode(lr, temperature, generator=some, samples=last - first)
         step()
         yield hr[0].float().cpu()
 
@@ -117,7 +119,7 @@ def _decode_by_levels(
     decoder: Decoder,
     lr: Tensor,
     temperature: float,
-    generator: torch.Generator | None,
+    generator: Generators,
     plan: Plan,
     step: Callable[[], None],
 ) -> Tensor:

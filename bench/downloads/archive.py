@@ -156,7 +156,7 @@ def _tar_members(unpacked: Unpacked) -> Iterator[Member]:
     headers = _Headers(unpacked)
     with tarfile.TarFile(fileobj=headers, mode="r", encoding="utf-8", errors="surrogateescape") as tar:  # type: ignore[arg-type]
         while (info := tar.next()) is not None:
-            tar.members.clear()  # it would keep every one
+            tar.members.clear()  # type: ignore[attr-defined]  # it would keep every one
             if len(tar.pax_headers) > 1000:
                 raise BenchError("expected a tar file with few attributes, got one with more than 1000")
             if not info.isdir():

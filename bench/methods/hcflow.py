@@ -15,7 +15,9 @@ from hcflow.errors import HCFlowError, SingularWeightError
 from hcflow.folded.decoder import fold
 from hcflow.images.io import Pixels
 from hcflow.images.tensors import to_pixels, to_tensor
+from hcflow.memory import free_bytes
 from hcflow.model import HCFlow, bits_per_pixel
+from hcflow.planning import plan_decode
 from hcflow.tiling import decode_in_tiles, downscale_in_tiles
 
 Task = Literal["super-resolution", "rescaling"]
@@ -27,6 +29,7 @@ class SuperResolution:
 
     def __init__(self, model: HCFlow, device: torch.device, precision: str = "fp32") -> None:
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.how = ""
         self._decoder = fold(model, _PRECISIONS[precision]).to(device)
         self._model = model
         self._device = device
@@ -37,9 +40,12 @@ class SuperResolution:
 
         The noise of each draw comes from its seed, on the CPU, so any device and any number of draws gives the same.
         """
-        x = lr[None].float().to(self._device)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return torch.cat([decode_in_tiles(self._decoder, x, temperature, generator) for generator in generators])
+        height, width = lr.shape[-2:]
+        plan = plan_decode(self._model.config, height, width, len(seeds), free_bytes(self._device))
+        self.how = "" if plan.whole else plan.describe()
+        x = lr[None].float().to(self._device)
+        return decode_in_tiles(self._decoder, x, temperature, generators, len(seeds), plan)
 
     @torch.no_grad()
     def encode_lr(self, hr: Pixels, seed: int) -> torch.Tensor | None:
@@ -71,6 +77,11 @@ class Rescaling:
         self.parameters = self._of.parameters
         self.restore = self._of.restore
         self.encode_lr = self._of.encode_lr
+
+    @property
+    def how(self) -> str:
+        """What was done with the last image."""
+        return self._of.how
 
     def downscale(self, hr: Pixels) -> torch.Tensor:
         """uint8 (H, W[, 3]), sides divisible by the scale, to the LR image (3, H/scale, W/scale) in [0, 1], 8 bits."""
@@ -132,4 +143,5 @@ METHOD = MethodEntry(
     paper="ICCV 2021",
     build=build,
     module=__name__,
+    tiling="whole where memory allows, else tiles of each level with its receptive field as halo (exact to rounding)",
 )

@@ -174,6 +174,7 @@ METRIC = Metric(
     known=("matlab", "live"),
     open=_open,
     module=__name__,
+    eight_bit=lambda _: True,
     weights=lambda variant: (f"BRISQUE_{variant.id}",),
     packages=("numpy", "scipy", "opencv-python-headless", "torch", "pyiqa"),
     terms="brisque@matlab runs pyiqa (PolyForm Noncommercial 1.0.0); brisque@live does not",

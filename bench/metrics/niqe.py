@@ -158,6 +158,7 @@ METRIC = Metric(
     known=("matlab", "live"),
     open=_open,
     module=__name__,
+    eight_bit=lambda _: True,
     weights=lambda variant: (f"NIQE_{variant.id}",),
     packages=("numpy", "scipy", "opencv-python-headless", "pyiqa"),
     terms="niqe@matlab runs pyiqa (PolyForm Noncommercial 1.0.0); niqe@live does not",

@@ -91,9 +91,9 @@ def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
     for text in dict.fromkeys(measures):
         console.print(escape(f"  {text}: {Measure.parse(text).variant.describe()}"), style="dim")
     shown = {cell.row for cell in cells}
-    for row in table.suite.rows:
-        for one in row.as_published if row.name in shown else ():
-            console.print(escape(f"  {row.name}, paper's protocol: {one.note}"), style="dim")
+    for known in table.suite.rows:
+        for one in known.as_published if known.name in shown else ():
+            console.print(escape(f"  {known.name}, paper's protocol: {one.note}"), style="dim")
     for remark in dict.fromkeys(remark for cell in cells for remark in cell.remarks):
         console.print(escape(f"  note: {remark}"), style="dim")
     if infinite := sum(cell.value.infinite for cell in cells if cell.value):

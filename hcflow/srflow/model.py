@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hcflow.checks import check_image
 from hcflow.errors import InputError
 from hcflow.flow.actnorm import ActNorm
 from hcflow.flow.coupling import AffineCoupling, sigmoid_log_scale
@@ -19,7 +20,7 @@ from hcflow.flow.transform import Compose
 from hcflow.level import IMAGE_CHANNELS, repeat_to
 from hcflow.model import Encoded
 from hcflow.nets.subnets import FCN
-from hcflow.sampling import Draws, check_image
+from hcflow.sampling import Draws
 from hcflow.srflow.config import SRFlowConfig
 from hcflow.srflow.encoder import Encoder
 

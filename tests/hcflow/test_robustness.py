@@ -177,7 +177,8 @@ def test_deepcopy_of_models_and_folded_decoders():
 
 
 @pytest.mark.parametrize(
-    "tau", [np.float32(0.5), np.float64(0.5), torch.tensor(0.5), np.array(0.5), [torch.tensor(0.5)], torch.tensor([0.5])]
+    "tau",
+    [np.float32(0.5), np.float64(0.5), torch.tensor(0.5), np.array(0.5), [torch.tensor(0.5)], torch.tensor([0.5])],
 )
 @torch.no_grad()
 def test_temperatures_of_numpy_and_torch(tau):

@@ -47,7 +47,8 @@ class KernelNetwork(nn.Module):
 
     def downscale(self, hr: Tensor) -> Tensor:
         """The LR image of (N, 3, H, W), neither clamped nor rounded."""
-        return resample(hr, *self(hr), self.scale)
+        weights, offsets_h, offsets_v = self(hr)
+        return resample(hr, weights, offsets_h, offsets_v, self.scale)
 
     def _head(self) -> nn.Sequential:
         return nn.Sequential(*_conv(256, 256), nn.ReLU(), *_conv(256, self.size**2))

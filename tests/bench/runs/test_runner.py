@@ -169,7 +169,9 @@ def test_kept_images_are_not_restored_again(
     tmp_path: Path, register: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(
-        toy_metric("eight", lambda e: [float(np.rint(np.float64(d) * 255).mean()) for d in e.draws], eight_bit=lambda _: True),
+        toy_metric(
+            "eight", lambda e: [float(np.rint(np.float64(d) * 255).mean()) for d in e.draws], eight_bit=lambda _: True
+        ),
         toy_metric("exact", lambda e: [float(np.mean(d)) for d in e.draws]),
     )
     measure(tmp_path, keep_images=True)
