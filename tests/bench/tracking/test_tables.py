@@ -197,7 +197,7 @@ def test_a_run_that_was_killed_does_not_stay_running(tmp_path: Path) -> None:
     tracker = Tracker(tmp_path)
     tracker.mirror(later)
     assert tracker.failure is None
-    client, found = runs(tmp_path)
+    _, found = runs(tmp_path)
     assert len(found) == 4
     parent = found[NAMES[2]]
     assert (parent.info.status, parent.info.end_time) == ("KILLED", found["Bicubic on Set5"].info.end_time)
@@ -238,7 +238,7 @@ def test_names_that_mlflow_refuses_are_made_fit() -> None:
 def test_the_link_opens_the_list_of_runs(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = Tracker(tmp_path)
     tracker.mirror(journal)
-    client, found = runs(tmp_path)
+    _, found = runs(tmp_path)
     experiment = found[NAMES[2]].info.experiment_id
     end = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
     assert tracker.summary().endswith(f"http://127.0.0.1:5000{end}")
