@@ -189,7 +189,7 @@ def test_a_run_that_was_killed_does_not_stay_running(tmp_path: Path) -> None:
     gone = in_another_process(this_process)
     live = new_journal(tmp_path, "run1", finished=None, seconds=None, process=this_process())
     Tracker(tmp_path).mirror(live)
-    client, found = runs(tmp_path)
+    _, found = runs(tmp_path)
     assert found[NAMES[2]].info.status == "RUNNING"
     live.process = gone
     live.save()  # as if it had been killed after its second row
