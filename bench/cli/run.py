@@ -108,7 +108,7 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
-    tracker = Tracker(args.out)
+    tracker = Tracker(args.out, request.suite)
     with RunBar() as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
@@ -123,13 +123,18 @@ def _rows(args: argparse.Namespace, suite: Suite) -> tuple[Suite, tuple[Row, ...
 
     if args.budget is not None and not args.ablation:
         raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
+    if args.train_data and args.budget is None:
+        raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
+    cases = [] if args.ablation in (None, "all") else [args.ablation]
     if args.budget is not None:
         rows = _trained(args, suite)
     elif args.weights is not None:
-        rows = weight_rows(suite, args.weights, args.name)
+        rows = _with_case(suite, cases, weight_rows(suite, args.weights, args.name))
+        rows += _selected(suite, args.method, "") if args.method else ()
     else:
-        cases = [] if args.ablation in (None, "all") else [args.ablation]
         rows = _selected(suite, [*cases, *args.method], args.name)
+        if args.name and all(row in suite.rows for row in rows):
+            raise BenchError("expected --weights FILE or a method of your own with --as, got neither")
     rows = in_precision(rows, args.precision)
     return with_rows(suite, [row for row in rows if row not in suite.rows]), rows
 
@@ -152,6 +157,14 @@ def _selected(suite: Suite, names: list[str], name: str) -> tuple[Row, ...]:
     return tuple(rows) if names else suite.rows
 
 
+def _with_case(suite: Suite, cases: list[str], rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Rows for weights of a case of Table 1, beside that case and described as it is."""
+    if not cases:
+        return rows
+    case = suite.select(cases)[0]
+    return tuple(replace(row, beside=case.name, describe=dict(suite.csv_line(case))) for row in rows)
+
+
 def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
     """Rows for weights of Table 1's cases, trained now unless they were before."""
     from bench.runs.own_weights import weight_rows
@@ -164,9 +177,7 @@ def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
         with terminal_watcher() as watcher:
             file, steps = trained_weights(row.name, args.budget, args.train_data, args.device, watcher)
         label = f"{row.name} (ours, {args.budget}, {steps:,} steps)"
-        rows += [
-            replace(one, beside=row.name, describe=dict(suite.csv_line(row))) for one in weight_rows(suite, file, label)
-        ]
+        rows += _with_case(suite, [row.name], weight_rows(suite, file, label))
     return tuple(rows)
 
 

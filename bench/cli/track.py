@@ -24,15 +24,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _track(args: argparse.Namespace) -> int:
     from bench.records.journal import load_journals
+    from bench.tracking.store import without_password
     from bench.tracking.tables import Tracker
 
     journals = load_journals(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
     tracker = Tracker(args.out)
-    for journal in journals:
+    ended = [journal for journal in journals if not journal.alive]
+    for journal in ended:
         tracker.mirror(journal)
     if tracker.failure:
-        raise BenchError(f"MLflow at {tracker.uri}: expected an answer, got {tracker.failure}; start it and try again")
-    print(f"{len(journals)} runs in {tracker.uri}")
+        server = without_password(tracker.uri)
+        raise BenchError(f"MLflow at {server}: expected an answer, got {tracker.failure}; start it and try again")
+    running = len(journals) - len(ended)
+    rest = f"; {running} still at work: it mirrors itself" if running == 1 else f"; {running} still at work"
+    print(f"{len(ended)} runs in {without_password(tracker.uri)}{rest if running else ''}")
+    print(tracker.summary())
     return 0

@@ -114,7 +114,7 @@ class Journal:
         moment = datetime.now(UTC)
         name = f"{moment:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
         started = moment.isoformat(timespec="milliseconds")
-        journal = cls(out, name, table, started, command, provenance, _this_process())
+        journal = cls(out, name, table, started, command, provenance, this_process())
         journal.save()
         return journal
 
@@ -144,14 +144,7 @@ class Journal:
     @property
     def alive(self) -> bool:
         """Whether its process still runs, as far as can be seen from here: another machine's counts as running."""
-        if self.finished is not None:
-            return False
-        here = _this_process()
-        if self.process.get("host") != here["host"]:
-            return True
-        if self.process.get("boot") != here["boot"]:
-            return False
-        return _runs(self.process.get("pid"), self.process.get("since"))
+        return self.finished is None and still_runs(self.process)
 
 
 def now() -> str:
@@ -203,9 +196,20 @@ def _plain(entry: Entry) -> Json:
     return content
 
 
-def _this_process() -> Json:
+def this_process() -> Json:
+    """What tells this process from any other: host, process id, start of the machine and of the process."""
     pid = os.getpid()
     return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "since": _since(pid)}
+
+
+def still_runs(process: Json) -> bool:
+    """Whether a process still runs, as far as can be seen from here: another machine's counts as running."""
+    here = this_process()
+    if process.get("host") != here["host"]:
+        return True
+    if process.get("boot") != here["boot"]:
+        return False
+    return _runs(process.get("pid"), process.get("since"))
 
 
 def _boot() -> str:

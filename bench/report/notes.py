@@ -141,8 +141,8 @@ def remarks(table: Table) -> list[str]:
     """What a reader must know before comparing: how means are taken, infinite values, images left out."""
     texts = [
         "Measured values are means over the images of a data set (of the mean over draws, where a method draws), "
-        "± the standard error over images. Difference and verdict compare the value measured under the paper's protocol "
-        "with the published one."
+        "± the standard error over images. Difference and verdict compare the value measured under the paper's "
+        "protocol with the published one."
     ]
     if infinite := [cell for cell in table.cells if cell.value and cell.value.infinite]:
         listed = "; ".join(f"{words.name(cell)}: {words.infinity(cell)}" for cell in infinite)

@@ -87,7 +87,7 @@ def has_own_protocol(cell: Cell) -> bool:
 
 
 def scale(cell: Cell) -> str:
-    """Unit and direction of a value column, such as `dB ↑`; a fact such as the number of parameters has no direction."""
+    """Unit and direction of a value column, such as `dB ↑`; a fact such as a count has no direction."""
     return f"{cell.unit} {ARROWS[cell.direction]}".strip()
 
 

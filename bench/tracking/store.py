@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import sqlite3
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.downloads.locks import one_at_a_time
 from bench.errors import BenchError
+from bench.records.journal import still_runs, this_process
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +28,7 @@ _QUIET = {
     # nobody is told that MLflow is used unless the user says so
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+_COMPARISON = "runs?workflowType=machine_learning"  # the list of runs; without it a view for chat programs opens
 
 
 class MlflowStore:
@@ -52,43 +55,116 @@ class MlflowStore:
         return self._client
 
     def experiment(self, name: str) -> str:
-        """Id of an experiment, which is created where there is none."""
+        """Id of an experiment, which is created where there is none; of two that create it at once one wins."""
+        from mlflow.exceptions import MlflowException
+
         client = self.client()
         found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        location = None if self._served else (self._out / "mlartifacts" / name).as_uri()
-        return str(client.create_experiment(name, artifact_location=location))
+        if found is None:
+            location = None if self._served else (self._out / "mlartifacts" / name).as_uri()
+            try:
+                return str(client.create_experiment(name, artifact_location=location))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        return str(found.experiment_id)
+
+    def link(self, experiment: str) -> str:
+        """Where the runs of an experiment can be compared; for a database, once `mlflow ui` shows it."""
+        server = without_password(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{experiment}/{_COMPARISON}"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other writers of the same results folder out; one of another machine only where its locks are seen."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(self._out / "mlflow.mirror"):
+            yield
 
 
 def make_database(path: Path) -> None:
-    """Make MLflow's database where there is none: under a temporary name, then renamed, so that it is whole or absent.
+    """Make MLflow's database where there is none: in a folder beside it, then moved, so that it is whole or absent.
 
     A process that is killed while MLflow lays it out leaves nothing behind that a later one would stumble over, and of
-    two that start at once one wins and the other uses what it made.
+    two that start at once one makes it and the other waits for it.
 
     Raises:
         BenchError: a database is there, but an earlier version of this program was killed while it was made.
     """
-    if path.exists():
-        _refuse_half_made(path)
-        return
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(path):
+            if not path.exists():
+                _make(path)
+                return
+    _refuse_half_made(path)
+
+
+def _make(path: Path) -> None:
+    """Lay it out in a folder of this process, and give it its name once it is whole, without any journal."""
     from mlflow import MlflowClient
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
-        part = Path(folder) / path.name
+    here = this_process()
+    prefix = f".mlflow-making-{here['host']}-"
+    for left in path.parent.glob(f"{prefix}*"):
+        pid = left.name.removeprefix(prefix)
+        if pid.isdigit() and (int(pid) == here["pid"] or not still_runs({**here, "pid": int(pid), "since": ""})):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
+    folder = path.parent / f"{prefix}{here['pid']}"
+    folder.mkdir()
+    try:
+        part = folder / path.name
         uri = f"sqlite:///{part}"
         MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
-        with suppress(FileExistsError):  # another process was faster
-            os.link(part, path)
+        _settle(part)
+        move_where_there_is_none(part, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settle(path: Path) -> None:
+    """Write everything that SQLite keeps beside a database (-wal, -journal) into it, and sync it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        connection.execute("pragma journal_mode = delete").fetchall()
+    if left := [other.name for other in path.parent.iterdir() if other.name != path.name and other.stat().st_size]:
+        raise OSError(f"{path}: expected a database alone in its folder, got {', '.join(left)} beside it")
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def move_where_there_is_none(source: Path, target: Path) -> None:
+    """Give a file another name unless something has it already; then that stays, and so does the source."""
+    with suppress(FileExistsError):
+        try:
+            os.link(source, target)  # atomic, and never over another file
+        except FileExistsError:
+            raise
+        except (OSError, AttributeError, NotImplementedError):  # a file system without links
+            if not target.exists():
+                source.rename(target)
 
 
 def _refuse_half_made(path: Path) -> None:
-    """MLflow notes the version of its tables last; without that note it would fail for ever."""
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        names = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-        whole = "alembic_version" in names and connection.execute("select count(*) from alembic_version").fetchone()[0]
+    """MLflow notes the version of its tables as it goes; one without, or with tables under way, is not whole."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            names = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+            whole = (
+                "alembic_version" in names
+                and connection.execute("select count(*) from alembic_version").fetchone()[0] > 0
+                and not any(name.startswith("_alembic_tmp") for name in names)
+            )
+    except sqlite3.OperationalError:
+        return  # locked or unreadable now: MLflow will say so
+    except sqlite3.DatabaseError:
+        whole = False
     if not whole:
         raise BenchError(
             f"{path}: expected MLflow's database, got one whose making was interrupted; delete it and run "
@@ -109,8 +185,9 @@ def provenance_tags(about: Mapping[str, Any]) -> dict[str, str]:
 
 def in_one_line(error: Exception) -> str:
     """What went wrong, for a warning."""
-    message = str(error).splitlines()[0][:200] if str(error) else "no message"
-    return f"{type(error).__name__}: {without_password(message)}"
+    message = str(error).splitlines()[0][:400] if str(error) else "no message"
+    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+    return f"{kind}{without_password(message)}"
 
 
 def without_password(text: str) -> str:

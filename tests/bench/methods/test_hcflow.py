@@ -10,9 +10,10 @@ from tiny import model
 
 from bench.__main__ import main
 from bench.errors import BenchError
-from bench.methods.hcflow import Rescaling, SuperResolution
-from bench.methods.method import METHODS, Downscaler, build_method
-from bench.records.store import Record
+from bench.methods.hcflow import METHOD, Rescaling, SuperResolution
+from bench.methods.method import Downscaler, Encoder, Likelihood, build_method
+from bench.records import store
+from bench.records.journal import Entry, Restored
 from bench.records.tables import Table, build_table, cells_of
 from bench.report.html import render_html
 from bench.report.latex import render_latex
@@ -20,7 +21,8 @@ from bench.report.machine import render_json
 from bench.report.markdown import render_markdown
 from bench.report.text import render_text
 from bench.runs import runner
-from bench.runs.provenance import ROOT
+from bench.runs.code import closure
+from bench.runs.images import Job
 from bench.runs.thumbnails import lr_path
 from bench.suites import suite
 from bench.suites.suite import Row, load_suite
@@ -29,7 +31,7 @@ from bench.weights.acquire import import_file
 from bench.weights.entries import WeightEntry, weight_entries
 from hcflow.checkpoint import save
 from hcflow.images.tensors import to_pixels, to_tensor
-from hcflow.model import quantise
+from hcflow.model import bits_per_pixel, quantise
 
 CPU = torch.device("cpu")
 
@@ -56,7 +58,7 @@ def picture():
 
 
 def test_rescaling_makes_its_own_8_bit_lr_and_restores_it(checkpoint, picture):
-    method = build_method("hcflow", 4, {"task": "rescaling"}, [checkpoint("rescale_x4")], CPU)
+    method = build_method(METHOD, 4, {"task": "rescaling"}, [checkpoint("rescale_x4")], CPU)
     assert isinstance(method, Rescaling)
     assert isinstance(method, Downscaler)
     network = tiny("rescale_x4")
@@ -65,37 +67,58 @@ def test_rescaling_makes_its_own_8_bit_lr_and_restores_it(checkpoint, picture):
         lr = method.downscale(picture)
         torch.testing.assert_close(lr[None], expected_lr, rtol=0, atol=1e-6)
         expected = network.decode(lr[None], 1.0, generator=torch.Generator().manual_seed(5))[0]
-    torch.testing.assert_close(method.restore(lr, 1.0, 5), expected, rtol=1e-4, atol=1e-4)
+    (draw,) = method.restore(lr, 1.0, [5])
+    torch.testing.assert_close(draw, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(quantise(method.encode_lr(picture, 0)), lr, rtol=0, atol=0)
 
 
 def test_super_resolution_restores_the_lr_it_is_given(checkpoint):
-    method = build_method("hcflow", 4, {}, [checkpoint("sr_x4")], CPU)
+    method = build_method(METHOD, 4, {}, [checkpoint("sr_x4")], CPU)
     assert isinstance(method, SuperResolution)
     assert not isinstance(method, Downscaler)
     lr = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
-    draws = [method.restore(lr, 0.9, seed) for seed in (1, 1, 2)]
-    assert draws[0].shape == (3, 20, 28)
+    draws = method.restore(lr, 0.9, [1, 1, 2])
+    assert draws.shape == (3, 3, 20, 28)
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
-    assert torch.equal(method.restore(lr, 0.0, 1), method.restore(lr, 0.0, 2))
+    one_by_one = torch.cat([method.restore(lr, 0.9, [seed]) for seed in (1, 1, 2)])
+    assert torch.equal(draws, one_by_one)  # bit for bit
+    mode = method.restore(lr, 0.0, [1, 2])
+    assert torch.equal(mode[0], mode[1])
+
+
+def test_super_resolution_encodes_with_its_own_noise_and_says_how_likely_an_image_is(checkpoint, picture):
+    method = build_method(METHOD, 4, {}, [checkpoint("sr_x4")], CPU)
+    assert isinstance(method, Encoder)
+    assert isinstance(method, Likelihood)
+    own = [method.encode_lr(picture, seed) for seed in (1, 1, 2)]
+    assert own[0].shape == (3, 10, 6)
+    assert torch.equal(own[0], own[1])
+    assert not torch.equal(own[0], own[2])
+    network = tiny("sr_x4")
+    lr = to_tensor(picture[::4, ::4].copy())
+    with torch.no_grad():
+        noise = torch.Generator().manual_seed(7)
+        expected = bits_per_pixel(network.log_likelihood(to_tensor(picture), lr, generator=noise), picture.size // 3)
+    assert method.bits_per_pixel(picture, lr[0], 7) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_weights_that_do_not_fit_are_one_line(checkpoint, tmp_path):
     with pytest.raises(BenchError, match=r"expected a network for x4, got one for x8"):
-        build_method("hcflow", 4, {}, [checkpoint("sr_x8")], CPU)
+        build_method(METHOD, 4, {}, [checkpoint("sr_x8")], CPU)
     with pytest.raises(BenchError, match="expected a network for super-resolution, got one for rescaling"):
-        build_method("hcflow", 4, {}, [checkpoint("rescale_x4")], CPU)
+        build_method(METHOD, 4, {}, [checkpoint("rescale_x4")], CPU)
     (tmp_path / "foreign.pth").write_bytes(b"nothing")
     with pytest.raises(BenchError, match=r"foreign.pth: expected a checkpoint .* got a file of another kind"):
-        build_method("hcflow", 4, {}, [tmp_path / "foreign.pth"], CPU)
+        build_method(METHOD, 4, {}, [tmp_path / "foreign.pth"], CPU)
     with pytest.raises(BenchError, match="expected one file of weights, got 2"):
-        build_method("hcflow", 4, {}, [tmp_path / "a", tmp_path / "b"], CPU)
+        build_method(METHOD, 4, {}, [tmp_path / "a", tmp_path / "b"], CPU)
     singular = tiny("sr_x4")
     with torch.no_grad():
         next(parameter for parameter in singular.parameters() if parameter.ndim == 2).zero_()
     save(singular, tmp_path / "singular.safetensors")
     with pytest.raises(BenchError, match=r"singular.safetensors: expected a 1x1 convolution with condition number"):
-        build_method("hcflow", 4, {}, [tmp_path / "singular.safetensors"], CPU)
+        build_method(METHOD, 4, {}, [tmp_path / "singular.safetensors"], CPU)
 
 
 @pytest.fixture
@@ -114,7 +137,10 @@ def trained_row(checkpoint, tmp_path, monkeypatch):
 
 
 class Quiet:
-    def cell(self, *_):
+    def plan(self, *_):
+        pass
+
+    def row(self, *_):
         pass
 
     def image(self, *_):
@@ -128,7 +154,7 @@ def test_a_row_of_ours_is_measured_and_has_no_published_value(trained_row, tmp_p
     table, row, _ = trained_row
     request = runner.Request(table, [row], ["Sample"], 1, CPU, tmp_path / "out")
     outcome = runner.run(request, Quiet(), lambda _: None)
-    assert outcome.problems == 0
+    assert outcome.problems == ()
     built = build_table(table, tmp_path / "out")
     cell = built.cell(row.name, "Sample", "psnr_y")
     assert cell.verdict == "partial"
@@ -140,8 +166,8 @@ def test_a_row_of_ours_is_measured_and_has_no_published_value(trained_row, tmp_p
         assert "ours, 3 steps" in text
     assert "0.01M" in render_markdown(built)
     again = runner.run(request, Quiet(), lambda _: None)
-    entry = next(cell for cell in again.journal.cells if cell["row"] == row.name)
-    assert (entry["cached"], entry["computed"]) == (1, 0)
+    (entry,) = again.journal.entries
+    assert (entry.cached, entry.computed) == (1, 0)
 
 
 def test_each_row_shows_the_lr_that_it_restored(trained_row, tmp_path):
@@ -163,18 +189,20 @@ def test_each_row_shows_the_lr_that_it_restored(trained_row, tmp_path):
 
 
 def test_the_digest_covers_how_a_file_becomes_weights():
-    code = METHODS["hcflow"].code
-    assert {"hcflow/checkpoint.py", "hcflow/official.py", "hcflow/files.py"} <= set(code)
-    assert all((ROOT / path).exists() for path in code)
+    needed = {"hcflow.checkpoint", "hcflow.official", "hcflow.files", "hcflow.model", "hcflow.folded.decoder"}
+    assert needed <= closure([METHOD.module])
 
 
 def test_every_format_says_that_there_is_no_published_value(trained_row, tmp_path):
     table, row, _ = trained_row
     column = table.columns[0]
-    records = [Record("a", "", {f"{column.measure} tau=1": [30.0, 30.2]}, 0.0, "run")]
-    cell = cells_of(table, row, "Set5", {"key": "key", "images": 1}, records)[0]
+    out = tmp_path / "out"
+    with store.Writer(out, "run", {"draws": 2}) as writer:
+        writer.append("a", "0", {"digest": (30.0, 30.2)}, {})
+    restored = Restored(writer.restoration, 1.0, 2, {column.measure.id: "digest"})
+    cell = cells_of(table, row, out, Entry(row.name, "Set5", "done", total=1, restored=(restored,)))[0]
     assert (cell.verdict, cell.published, cell.difference) == ("no published value", None, None)
-    built = Table(table, table.datasets, _with(table, row, cell), ())
+    built = Table(table, table.datasets, _with(table, cell, out), ())
     data = next(c for c in json.loads(render_json(built)) if (c["row"], c["dataset"]) == (row.name, "Set5"))
     assert (data["published"], data["difference"], data["verdict"]) == (None, None, "no published value")
     assert data["value"] == pytest.approx(30.1)
@@ -194,29 +222,32 @@ def test_every_format_says_that_there_is_no_published_value(trained_row, tmp_pat
     assert '30.10<span class="symbol" aria-hidden="true">○</span><span class="hidden">no published value</span>' in page
 
 
-def _with(table, row, measured):
+def _with(table, measured, out):
     """Every cell of a table, of which one is measured."""
-    entry = {"reason": "not run"}
-    cells = [c for r in table.rows for d in table.datasets for c in cells_of(table, r, d, entry, [])]
+    cells = [
+        cell
+        for row in table.rows
+        for dataset in table.datasets
+        for cell in cells_of(table, row, out, Entry(row.name, dataset, "not run", "not run"))
+    ]
     place = (measured.row, measured.dataset, measured.column)
     return tuple(measured if (c.row, c.dataset, c.column) == place else c for c in cells)
 
 
-def test_other_weights_are_another_cell(trained_row, tmp_path):
+def test_other_weights_are_another_restoration(trained_row, tmp_path):
     table, row, path = trained_row
-    request = runner.Request(table, [row], ["Sample"], 1, CPU, tmp_path / "out")
-    manifest = runner.datasets_of(table, ["Sample"])[0][0]
-    before = runner.specification(request, row, manifest)
-    save(tiny("rescale_x4").train(), path.with_suffix(".other"))
+
+    def restorations():
+        jobs = Job.of(table, row, "Sample", set(), CPU, tmp_path / "out", "run")
+        return [job.writer.restoration for job in jobs]
+
+    before = restorations()
+    assert restorations() == before
     changed = tiny("rescale_x4")
     with torch.no_grad():
         next(changed.parameters()).add_(1e-3)
     save(changed, path)
-    after = runner.specification(request, row, manifest)
-    assert before["weights"] != after["weights"]
-    assert {key: value for key, value in before.items() if key != "weights"} == {
-        key: value for key, value in after.items() if key != "weights"
-    }
+    assert not set(before) & set(restorations())
 
 
 def test_weights_that_do_not_fit_are_one_problem_for_all_images(trained_row, tmp_path):
@@ -229,7 +260,7 @@ def test_weights_that_do_not_fit_are_one_problem_for_all_images(trained_row, tmp
             problems.append(message)
 
     request = runner.Request(table, [row], ["Sample"], None, CPU, tmp_path / "out")
-    assert runner.run(request, Listener(), lambda _: None).problems == 1
+    assert len(runner.run(request, Listener(), lambda _: None).problems) == 1
     assert len(problems) == 1
     assert "expected a network for x4, got one for x8" in problems[0]
 

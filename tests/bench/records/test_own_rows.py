@@ -8,7 +8,9 @@ import torch
 from tiny import SIZES, model
 
 from bench.__main__ import main
-from bench.records.own_rows import own_row, with_rows
+from bench.records.journal import load_journals
+from bench.records.own_rows import with_rows
+from bench.runs.own_weights import in_precision, weight_rows
 from bench.suites import suite
 from bench.training import ablation
 from hcflow.checkpoint import save
@@ -33,30 +35,31 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
     run = ["run", "--table", "4", "--weights", weights.name, "--dataset", "Sample", "--limit", "1", "--out", str(out)]
     assert main(run) == 0
     text = capsys.readouterr().out
-    assert "HCFlow (mine.safetensors)" in text
+    assert "mine on Sample" in text or "mine   " in text
     shown = cells(capsys, "--table", 4, "--out", out)
     rows = list(dict.fromkeys(cell["row"] for cell in shown))
-    assert rows[rows.index("HCFlow") :] == ["HCFlow", "HCFlow (ours, 6000 steps)", "HCFlow (mine.safetensors)"]
-    mine = next(cell for cell in shown if cell["row"] == "HCFlow (mine.safetensors)" and cell["dataset"] == "Sample")
+    assert rows[rows.index("HCFlow") :] == ["HCFlow", "HCFlow (ours, 6000 steps)", "mine"]
+    mine = next(cell for cell in shown if cell["row"] == "mine" and cell["dataset"] == "Sample")
     assert mine["value"] > 0
     assert mine["published"] is None
     assert main(run) == 0
-    assert "1 of them cached" in capsys.readouterr().err
+    assert [entry.cached for entry in load_journals(out)[-1].entries] == [1]
     assert (
         main(["run", "--table", "4", "--method", "bicubic", "--dataset", "Sample", "--limit", "1", "--out", str(out)])
         == 0
     )
     capsys.readouterr()
-    assert any(cell["row"] == "HCFlow (mine.safetensors)" for cell in cells(capsys, "--table", 4, "--out", out))
+    assert any(cell["row"] == "mine" for cell in cells(capsys, "--table", 4, "--out", out))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--table", "4", "--weights", "none.pth"], "expected a file of weights, got none.pth"),
-        (["--table", "2", "--method", "HCFlow", "--weights", "mine.safetensors"], "network for super-resolution, got"),
+        (["--table", "3", "--weights", "mine.safetensors"], "expected a network for x8, got one for x4"),
         (["--table", "4", "--budget", "smoke"], "expected --ablation CASE with --budget, got --table"),
-        (["--table", "4", "--method", "bicubic", "--weights", "mine.safetensors"], "expected a row of HCFlow"),
+        (["--table", "4", "--as", "Mine"], "expected --weights FILE or a method of your own with --as"),
+        (["--table", "4", "--train-data", "x"], "expected --budget with --train-data"),
         (["--ablation", "case1", "--budget", "hour"], "expected training images, got none; give --train-data DIR"),
         (["--ablation", "case1", "--budget", "smoke", "--train-data", "none"], "expected a folder of images, got none"),
     ],
@@ -81,17 +84,47 @@ def test_an_ablation_is_trained_once_for_a_budget(tmp_path, capsys, monkeypatch)
     assert (tmp_path / "runs" / "case5-smoke" / "weights" / "last.safetensors").is_file()
     monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("trained again"))
     assert main(run) == 0
-    assert "1 of them cached" in capsys.readouterr().err
+    assert [entry.cached for entry in load_journals(tmp_path / "out")[-1].entries] == [1]
 
 
-def test_own_rows_stand_behind_their_row_in_order(tmp_path):
-    weights = tmp_path / "mine.safetensors"
-    save(model("case2", torch.float32), weights)
+def test_own_rows_stand_behind_their_row_in_order():
     table = suite.load_suite("table1")
     base = table.select(["case2"])[0]
-    first, second = (own_row(table, base, weights, label) for label in ("a", "b"))
+    first, second = (replace(base, name=f"case2 ({label})", key={}, beside="case2") for label in "ab")
     names = [row.name for row in with_rows(table, [first, second]).rows]
     assert names[1:4] == ["case2", "case2 (a)", "case2 (b)"]
-    assert table.csv_line(first)["latent_space"] == table.csv_line(base)["latent_space"]
     again = with_rows(with_rows(table, [first, second]), [first])
     assert sorted(row.name for row in again.rows) == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["", "My network"])
+def test_weights_are_a_row_at_every_temperature_that_the_table_has_for_hcflow(name, tmp_path):
+    file = tmp_path / "run7.safetensors"
+    save(model("sr_x4", torch.float32), file)
+    table = suite.load_suite("table2")
+    rows = weight_rows(table, file, name)
+    papers = [row for row in table.rows if row.method == "hcflow"]
+    assert {row.temperature for row in rows} == {row.temperature for row in papers} == {0.0, 0.9}
+    label = name or "run7"
+    assert [row.name for row in rows] == [f"{label} tau=0", f"{label} tau=0.9"]
+    for row in rows:
+        assert str(tmp_path) not in row.name
+        assert not row.key
+        assert all(table.published_value(row, "DIV2K", column) is None for column in table.columns)
+    both = with_rows(table, rows)
+    names = [row.name for row in both.rows]
+    behind = names.index(papers[-1].name)
+    assert names[behind + 1 : behind + 3] == [row.name for row in rows]
+
+
+def test_a_network_that_the_table_has_no_row_for_is_one_row_at_its_usual_temperature(weights):
+    (row,) = weight_rows(suite.load_suite("table2"), weights)
+    assert (row.name, row.temperature, row.settings) == ("mine", 1.0, {"task": "rescaling"})
+
+
+def test_another_precision_is_another_row_that_is_never_compared():
+    table = suite.load_suite("4")
+    (row,) = in_precision(table.select(["HCFlow"]), "bf16")
+    assert (row.name, row.precision, row.beside, row.as_published) == ("HCFlow (bf16)", "bf16", "HCFlow", ())
+    assert table.published_value(row, "Set5", table.columns[0]) is None
+    assert in_precision(table.rows, "fp32") == table.rows

@@ -102,13 +102,21 @@ columns = [
   { id = "second", measure = "second@matlab" },
   { id = "count", measure = "count@all" },
 ]
-rows = [
-  { name = "Bicubic", method = "bicubic", describe = { params = "-" }, published = { Set5_psnr_rgb = "28.42", Set5_first = "3.1" }, as_published = [
-    { metrics = ["psnr"], variant = "y,crop4,u8", note = "copied from older papers" },
-    { metrics = ["first"], variant = "live", note = "another calibration" },
-  ] },
-  { name = "Net", method = "net", describe = { params = "1M" }, published = { Set5_first = "2.1", Set14_second = "7.5" } },
+[[rows]]
+name = "Bicubic"
+method = "bicubic"
+describe = { params = "-" }
+published = { Set5_psnr_rgb = "28.42", Set5_first = "3.1" }
+as_published = [
+  { metrics = ["psnr"], variant = "y,crop4,u8", note = "copied from older papers" },
+  { metrics = ["first"], variant = "live", note = "another calibration" },
 ]
+
+[[rows]]
+name = "Net"
+method = "net"
+describe = { params = "1M" }
+published = { Set5_first = "2.1", Set14_second = "7.5" }
 """
 
 

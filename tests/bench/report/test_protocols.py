@@ -27,7 +27,7 @@ def test_markdown_shows_the_papers_protocol_where_it_is_another_and_nothing_twic
     lines = [line for line in render_markdown(many).splitlines() if line.startswith("| Bicubic")][:2]
     common, own = ([part.strip() for part in line.split("|")[1:-1]] for line in lines)
     assert common[2:7] == [
-        "**27.10**", "**0.80**&nbsp;○", "**5.1**", "–<sup>1</sup>", "**28.42**&nbsp;○",
+        "**27.10**", "**0.8000**&nbsp;○", "**5.1**", "–<sup>1</sup>", "**28.42**&nbsp;○",
     ]  # fmt: skip
     assert own[0] == "Bicubic,<br>paper's&nbsp;protocol&nbsp;<sup>e, f</sup>"
     assert own[2:7] == [

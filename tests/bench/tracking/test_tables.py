@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import multiprocessing
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,28 +16,64 @@ from mlflow import MlflowClient
 
 from bench.__main__ import main
 from bench.datasets.manifest import load_manifest
-from bench.records.store import CellFile, Journal, Record
-from bench.tracking import tables as tracking
+from bench.records.journal import Entry, Journal, Restored, this_process
+from bench.records.store import Writer
+from bench.records.tables import build_table
+from bench.suites.suite import load_suite
+from bench.tracking import cells as told
+from bench.tracking.store import MlflowStore
 from bench.tracking.tables import Tracker
 
+NAMES = ["Bicubic on Set14", "Bicubic on Set5", "table4 2026-01-01T00:00:00.000+00:00"]
 PROVENANCE = {
     "commit": "0123456789abcdef", "dirty": True, "device": "cpu", "processor": "a processor",
     "versions": {"torch": "2.15.0"},
 }  # fmt: skip
 
 
+COMMON, PAPERS = "y,crop4,u8", "y8,crop4,u8,grey=direct,work=y,range=studio"
+BEGAN = "2026-01-01T00:00:00.000+00:00"
+ENDED = "2026-01-01T00:01:00.000+00:00"
+
+
+def bicubic(out: Path, run: str, dataset: str, value: float, metrics: tuple[str, ...] = ("psnr", "ssim")) -> Entry:
+    """The bicubic row measured on one image of a data set."""
+    restored = []
+    for protocol in (COMMON, PAPERS):
+        measures = {f"{metric}@{protocol}": f"{metric} {protocol}" for metric in metrics}
+        specification = {
+            "draws": 1, "protocol": protocol, "dataset": dataset, "method": "bicubic", "scale": 4, "weights": [],
+            "precision": "fp32", "settings": {"arithmetic": "double"},
+        }  # fmt: skip
+        with Writer(out, run, specification) as writer:
+            writer.append("baby", "0" * 64, {f"{m} {protocol}": (value,) for m in metrics}, {"seconds": 0.25})
+            restored.append(Restored(writer.restoration, 0.0, 1, measures, deterministic=True))
+    return Entry(
+        "Bicubic", dataset, "done", total=5, restored=tuple(restored), pixels={"baby": "0" * 64}, computed=1,
+        started="2026-01-01T00:00:10.000+00:00", finished="2026-01-01T00:00:40.000+00:00",
+    )  # fmt: skip
+
+
+def new_journal(out: Path, run: str = "run1", **changes: object) -> Journal:
+    """A run of two rows on data sets and one that did not run; ended, unless changes say otherwise."""
+    about = {"finished": ENDED, "seconds": 60.0, **changes}
+    journal = Journal(out, run, "table4", BEGAN, {}, PROVENANCE, **about)  # type: ignore[arg-type]
+    journal.note(bicubic(out, run, "Set5", 28.5))
+    journal.note(bicubic(out, run, "Set14", math.inf, ("psnr",)))
+    journal.note(Entry("RRDB", "Set5", "not run", "needs weights"))
+    return journal
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     """A finished run of three cells: one measured, one with an infinite value, one not run."""
-    started = "2026-01-01T00:00:00+00:00"
-    run = Journal(tmp_path, "run1", "table4", started, {}, PROVENANCE, finished=started, seconds=1.0)
-    for dataset, value in (("Set5", 28.5), ("Set14", math.inf)):
-        with CellFile(tmp_path, {"dataset": dataset}) as cell:
-            names = ("psnr@y,crop4,u8", "psnr@y8,crop4,u8,grey=direct,work=y,range=studio")
-            cell.append(Record("baby", "0" * 64, {f"{name} tau=0": [value] for name in names}, 0.1, "run1"))
-            run.note(row="Bicubic", dataset=dataset, state="done", reason=None, key=cell.key, images=1)
-    run.note(row="RRDB", dataset="Set5", state="not run", reason="needs weights")
-    return run
+    return new_journal(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def database(tmp_path: Path, empty_database: Path) -> None:
+    """MLflow takes seconds to lay out a database; the tests of the store do that, here a copy will do."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
 
 
 def runs(out: Path, uri: str | None = None) -> tuple[MlflowClient, dict[str, object]]:
@@ -53,19 +94,37 @@ def test_a_run_is_a_parent_with_a_nested_run_per_cell(tmp_path: Path, journal: J
     tracker.mirror(journal)  # twice is once
     assert tracker.failure is None
     client, found = runs(tmp_path)
-    assert sorted(found) == ["Bicubic on Set14", "Bicubic on Set5", "table4 2026-01-01T00:00:00+00:00"]
-    parent, cell = found["table4 2026-01-01T00:00:00+00:00"], found["Bicubic on Set5"]
+    assert sorted(found) == NAMES
+    parent, cell = found[NAMES[2]], found["Bicubic on Set5"]
     assert cell.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert cell.data.tags["mlflow.source.git.commit"] == "0123456789abcdef"
-    assert cell.data.tags["psnr_y.protocol"] == "psnr@y,crop4,u8"
-    assert cell.data.metrics["psnr_y"] == 28.5
-    assert cell.data.params["method"] == "bicubic"
+    assert cell.data.metrics == {
+        "psnr_y": 28.5, "images/psnr_y": 1.0, "papers_protocol/psnr_y": 28.5, "published/psnr_y": 28.42,
+        "ssim_y": 28.5, "images/ssim_y": 1.0, "papers_protocol/ssim_y": 28.5, "published/ssim_y": 0.8104,
+        "seconds_per_image": 0.25,
+    }  # fmt: skip
+    assert parent.data.metrics == {"Bicubic/Set5/psnr_y": 28.5, "Bicubic/Set5/ssim_y": 28.5}
     digest = load_manifest("Set5").digest[:32]
+    assert cell.data.params == {
+        "row": "Bicubic", "dataset": "Set5", "table": "table4", "method": "bicubic", "scale": "4", "temperature": "0",
+        "draws": "1", "precision": "fp32", "weights_digest": "none", "data_digest": digest,
+        "protocol": f"psnr@{COMMON}; ssim@{COMMON}", "papers_protocol": f"psnr@{PAPERS}; ssim@{PAPERS}",
+        "setting.arithmetic": "double",
+    }  # fmt: skip
+    tags = {"row": "Bicubic", "dataset": "Set5", "table": "table4", "verdict": "partial"}
+    assert tags.items() <= cell.data.tags.items()
+    assert cell.data.tags["verdict/psnr_y"] == "partial: 1 of 5 images"
+    assert [run.info.end_time - run.info.start_time for run in (cell, parent)] == [30_000, 60_000]
     assert [(one.dataset.name, one.dataset.digest) for one in cell.inputs.dataset_inputs] == [("Set5", digest)]
-    assert (cell.data.tags["dataset.name"], cell.data.tags["dataset.digest"]) == ("Set5", digest)
-    assert (parent.info.status, parent.data.tags["cells.not_run"]) == ("FINISHED", "1")
+    assert (cell.data.tags["dataset"], cell.data.tags["dataset.digest"]) == ("Set5", digest)
+    assert (parent.info.status, parent.data.tags["rows.not_run"]) == ("FINISHED", "1")
     files = [file.path for file in client.list_artifacts(parent.info.run_id, "tables")]
     assert files == ["tables/table4.html"]
+    assert "| Bicubic | Set5 | PSNR (Y) | 28.42 | 28.5000 |" in parent.data.tags["mlflow.note.content"]
+    table_file = Path(client.download_artifacts(parent.info.run_id, "cells.json", str(tmp_path)))
+    assert [line[:3] for line in json.loads(table_file.read_text())["data"]] == [
+        ["Bicubic", "Set5", "PSNR (Y)"], ["Bicubic", "Set5", "SSIM (Y)"], ["Bicubic", "Set14", "PSNR (Y)"],
+    ]  # fmt: skip
     path = client.download_artifacts(cell.info.run_id, "per_image.csv", str(tmp_path))
     assert Path(path).read_text().splitlines()[1] == 'baby,"psnr@y,crop4,u8",0.0,0,28.5'
 
@@ -74,8 +133,8 @@ def test_infinity_and_missing_values_do_not_reach_the_store(tmp_path: Path, jour
     Tracker(tmp_path).mirror(journal)
     _, found = runs(tmp_path)
     cell = found["Bicubic on Set14"]
-    assert cell.data.metrics == {"psnr_y.images": 1.0}  # SSIM is missing, PSNR and what follows from it infinite
-    assert cell.data.tags["psnr_y.infinite"] == "the mean is infinite: 1 images are identical to HR"
+    assert cell.data.metrics == {"images/psnr_y": 1.0, "published/psnr_y": 26.0, "seconds_per_image": 0.25}  # no SSIM
+    assert cell.data.tags["infinite/psnr_y"] == "the mean is infinite: 1 images have an infinite value"
 
 
 def test_a_server_that_is_down_costs_one_warning(
@@ -89,7 +148,7 @@ def test_a_server_that_is_down_costs_one_warning(
     tracker = Tracker(tmp_path)
     tracker.mirror(journal)
     tracker.mirror(journal)
-    assert capsys.readouterr().err.count("warning: MLflow at") == 1
+    assert capsys.readouterr().err.count("warning: no MLflow at") == 1
     assert f"python -m bench track --out {tmp_path}" in tracker.summary()
     assert main(["track", "--out", str(tmp_path)]) == 2
     assert "expected an answer" in capsys.readouterr().err
@@ -101,20 +160,96 @@ def test_a_server_that_is_down_costs_one_warning(
 def test_what_a_dying_server_got_half_of_is_made_again(
     tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tracking._per_image
+    real = told.per_image
 
     def dies(cells: object) -> str:
         raise ConnectionError("gone")
 
-    monkeypatch.setattr(tracking, "_per_image", dies)
+    monkeypatch.setattr(told, "per_image", dies)
     tracker = Tracker(tmp_path)
     tracker.mirror(journal)
     assert tracker.failure == "ConnectionError: gone"
-    monkeypatch.setattr(tracking, "_per_image", real)
+    monkeypatch.setattr(told, "per_image", real)
     assert main(["track", "--out", str(tmp_path)]) == 0
     client, found = runs(tmp_path)
-    assert sorted(found) == ["Bicubic on Set14", "Bicubic on Set5", "table4 2026-01-01T00:00:00+00:00"]
+    assert sorted(found) == NAMES
     experiment = client.get_experiment_by_name("table4")
     assert experiment is not None
     assert len(client.search_runs([experiment.experiment_id])) == 3
     assert all("bench.key" in run.data.tags for name, run in found.items() if name.startswith("Bicubic"))
+
+
+def in_another_process(function, *arguments) -> object:  # type: ignore[no-untyped-def]
+    """Run it in a process that is gone afterwards."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def test_a_run_that_was_killed_does_not_stay_running(tmp_path: Path) -> None:
+    gone = in_another_process(this_process)
+    live = new_journal(tmp_path, "run1", finished=None, seconds=None, process=this_process())
+    Tracker(tmp_path).mirror(live)
+    _, found = runs(tmp_path)
+    assert found[NAMES[2]].info.status == "RUNNING"
+    live.process = gone
+    live.save()  # as if it had been killed after its second row
+    later = Journal.begin(tmp_path, "table4", {}, PROVENANCE)
+    tracker = Tracker(tmp_path)
+    tracker.mirror(later)
+    assert tracker.failure is None
+    _, found = runs(tmp_path)
+    assert len(found) == 4
+    parent = found[NAMES[2]]
+    assert (parent.info.status, parent.info.end_time) == ("KILLED", found["Bicubic on Set5"].info.end_time)
+    assert found[f"table4 {later.started}"].info.status == "RUNNING"
+
+
+def test_what_a_live_run_is_writing_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        other = {**this_process(), "pid": sleeper.pid, "since": ""}
+        live = new_journal(tmp_path, "run1", finished=None, seconds=None, process=other)
+        tracker = Tracker(tmp_path)
+        tracker.mirror(live)
+        client, found = runs(tmp_path)
+        half = found["Bicubic on Set5"].info.run_id
+        client.delete_tag(half, "bench.key")
+        client.set_tag(half, "bench.writer", json.dumps(other))
+        assert main(["track", "--out", str(tmp_path)]) == 0
+        assert "0 runs in" in capsys.readouterr().out
+        assert client.get_run(half).info.lifecycle_stage == "active"
+        Tracker(tmp_path).mirror(live)  # even by somebody who does not know that he should not
+        assert client.get_run(half).info.lifecycle_stage == "active"
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    Tracker(tmp_path).mirror(live)
+    assert client.get_run(half).info.lifecycle_stage == "deleted"
+
+
+def test_names_that_mlflow_refuses_are_made_fit() -> None:
+    assert told.key("HCFlow (ours, 6000 steps)") == "HCFlow ours 6000 steps"
+    assert told.key("SRFlow tau=0.9") == "SRFlow tau 0.9"
+    assert told.key("niqe@live") == "niqe live"
+    assert told.key("a/../b ") == "a .. b"
+    assert told.key("(!)") == "unnamed"
+
+
+def test_the_link_opens_the_list_of_runs(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker(tmp_path)
+    tracker.mirror(journal)
+    _, found = runs(tmp_path)
+    experiment = found[NAMES[2]].info.experiment_id
+    end = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    assert tracker.summary().endswith(f"http://127.0.0.1:5000{end}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/")
+    assert MlflowStore(tmp_path).link("7") == "https://host/#/experiments/7/runs?workflowType=machine_learning"
+
+
+def test_a_description_fits_into_a_tag(tmp_path: Path, journal: Journal) -> None:
+    cells = list(build_table(load_suite("4"), tmp_path).cells)
+    measured = [cell for cell in cells if cell.value is not None]
+    text = told.description(load_suite("4"), measured * 60)
+    assert len(text) < 7500
+    assert "more: see the artifact cells.json" in text
+    assert "Nothing was measured" in told.description(load_suite("4"), [])
