@@ -145,7 +145,8 @@ def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
     """
     manifest = build(Manifest, {"images": [], "sources": [], **raw, "name": raw.get("name", name)}, where)
     if manifest.name != name or not is_plain(name):
-        raise BenchError(
+        got = manifest.name[:100]
+        raise BenchError(f"{where}: expected the file's own name as the set's, got {got!r}; leave it out")
             f"{where}: expected the file's own name as the set's, got {manifest.name[:100]!r}; leave it out"
         )
     if len({entry.id.casefold() for entry in manifest.images}) != len(manifest.images):
