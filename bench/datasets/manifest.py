@@ -147,8 +147,6 @@ def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
     if manifest.name != name or not is_plain(name):
         got = manifest.name[:100]
         raise BenchError(f"{where}: expected the file's own name as the set's, got {got!r}; leave it out")
-            f"{where}: expected the file's own name as the set's, got {manifest.name[:100]!r}; leave it out"
-        )
     if len({entry.id.casefold() for entry in manifest.images}) != len(manifest.images):
         raise BenchError(f"{where}: expected every image once, got one twice")
     for entry in manifest.images:
