@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.errors import StorageError
+from bench.errors import BenchError, StorageError
 from hcflow import atomic
 
 
@@ -28,3 +28,14 @@ def make_folder(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> str:
     """What to say of a place that cannot be written to."""
     return f"{path}: expected a place to write to, got {error.strerror or error}; choose another (--out, HCFLOW_DATA)"
+
+
+def require_folder(path: Path, what: str) -> None:
+    """Refuse a folder to read from that does not exist, which would look like an empty one.
+
+    Raises:
+        BenchError: it is missing, or is no folder.
+    """
+    if not path.is_dir():
+        got = "a file" if path.exists() else "nothing"
+        raise BenchError(f"{path}: expected a folder with {what}, got {got} there; check --out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TypeVar
 
 from bench.errors import BenchError
@@ -9,6 +10,7 @@ from hcflow import structured
 from hcflow.errors import HCFlowError
 
 T = TypeVar("T")
+_LONGEST = 1000  # characters of a message, which quotes the value
 
 
 def build(cls: type[T], data: object, where: str) -> T:
@@ -20,4 +22,4 @@ def build(cls: type[T], data: object, where: str) -> T:
     try:
         return structured.build(cls, data, where)
     except HCFlowError as error:
-        raise BenchError(str(error)) from None
+        raise BenchError(textwrap.shorten(str(error), _LONGEST)) from None

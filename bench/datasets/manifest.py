@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,7 +155,8 @@ def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
     """
     manifest = build(Manifest, {"images": [], "sources": [], **raw, "name": raw.get("name", name)}, where)
     if manifest.name != name or not is_plain(name):
-        raise BenchError(f"{where}: expected the file's own name as the set's, got {manifest.name!r}; leave it out")
+        got = manifest.name[:100]
+        raise BenchError(f"{where}: expected the file's own name as the set's, got {got!r}; leave it out")
     if len({entry.id.casefold() for entry in manifest.images}) != len(manifest.images):
         raise BenchError(f"{where}: expected every image once, got one twice")
     for entry in manifest.images:
@@ -180,7 +182,7 @@ def is_plain(name: str) -> bool:
 
 def _refuse(where: str, kind: str, thing: object, rules: dict[str, bool]) -> None:
     if broken := [rule for rule, kept in rules.items() if not kept]:
-        raise BenchError(f"{where}: expected {broken[0]} for {kind}, got {thing}")
+        raise BenchError(f"{where}: expected {broken[0]} for {kind}, got {textwrap.shorten(str(thing), 500)}")
 
 
 def _image_rules(entry: ImageEntry) -> dict[str, bool]:
