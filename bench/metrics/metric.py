@@ -17,7 +17,18 @@ from typing import Protocol as Interface
 import numpy as np
 
 from bench.errors import BenchError
-from bench.metrics.views import RGB_INPUT, Input, Protocol, Values, View, check_sizes, hr_view, sr_view, to_bytes
+from bench.metrics.views import (
+    RGB_INPUT,
+    Input,
+    Protocol,
+    Values,
+    View,
+    check_sizes,
+    eight_bits,
+    hr_view,
+    sr_view,
+    to_bytes,
+)
 from bench.registry import Registry
 from hcflow.images.io import Pixels, to_rgb
 
@@ -90,7 +101,7 @@ class Evidence:
         """Each draw as uint8, (H, W[, 3]), rounded ("u8") or truncated ("trunc8"); made once."""
         found = self._eight_bits.get(depth)
         if found is None:
-            found = tuple(to_bytes(draw, depth).astype(np.uint8) for draw in self.draws)
+            found = tuple(eight_bits(draw, depth) for draw in self.draws)
             self._eight_bits[depth] = found
         return found
 

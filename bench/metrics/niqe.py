@@ -1,9 +1,10 @@
 """Natural image quality evaluator (Mittal, Soundararajan, Bovik 2013): no reference; lower is better.
 
 `live` is this file's own code with the parameters of the LIVE release, on the rounded BT.601 luma: it gives what
-BasicSR gives, to 1e-3. As there, the luma is normalised in float32, so that flat regions are exactly 0 and count as
-neither positive nor negative; the rest is float64. pyiqa's `niqe` takes another luma (YIQ), and differs by up to 0.4
-even where it is told to take this one, because it normalises in float64 with a kernel that was rounded to float32.
+BasicSR gives, to 1e-3. As there, the luma is made, normalised and halved in float32, so that flat regions are exactly 0
+and count as neither positive nor negative; features and distance are float64. pyiqa's `niqe` takes another luma (YIQ),
+and differs by up to 0.4 even where it is told to take this one, because it normalises in float64 with a kernel that was
+rounded to float32.
 
 `matlab` is pyiqa's `niqe_matlab`, calibrated to MATLAB's built-in function, which the paper used. The parameters are
 pyiqa's release. Only parameter files made by the tests have been through it here, never the genuine ones.
@@ -34,7 +35,6 @@ from bench.metrics.natural import (
     shifted_products,
     taps,
 )
-from hcflow.images.color import luma
 from hcflow.images.io import Pixels
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def niqe(rgb: Pixels, mean: Plane, covariance: Plane) -> float:
         sqrt(d^T pinv((S1 + S2) / 2) d) with d the difference of the means; NaN where fewer than two blocks have
         features (a flat image).
     """
-    features = _features(np.rint(luma(rgb)))
+    features = _features(rounded_luma(rgb))
     complete = features[~np.isnan(features).any(axis=1)]
     if len(complete) < 2:
         return float("nan")
@@ -64,17 +64,26 @@ def niqe(rgb: Pixels, mean: Plane, covariance: Plane) -> float:
     return float(np.sqrt(difference @ inverse @ difference))
 
 
-def _features(plane: Plane) -> Plane:
+def rounded_luma(rgb: Pixels) -> NDArray[np.float32]:
+    """BT.601 luma of an image in [0, 1] in float32, on the 0..255 scale and rounded: near a tie float32 decides."""
+    scaled = rgb.astype(np.float32) / np.float32(255)
+    y = (scaled @ np.array([65.481, 128.553, 24.966]) + 16.0) / 255
+    return np.rint(y.astype(np.float32) * np.float32(255))
+
+
+def _features(plane: NDArray[np.float32]) -> Plane:
     """18 features of every block of 96x96 pixels, and 18 of the same block at half the size: (blocks, 36)."""
+    import torch
+
     from hcflow.images.matlab_resize import imresize
 
     rows, columns = plane.shape[0] // SMALLEST, plane.shape[1] // SMALLEST
     image = plane[: rows * SMALLEST, : columns * SMALLEST]
     features = []
     for side in (SMALLEST, SMALLEST // 2):
-        blocks = normalised(image.astype(np.float32), _blur).reshape(rows, side, columns, side).swapaxes(1, 2)
+        blocks = normalised(image, _blur).reshape(rows, side, columns, side).swapaxes(1, 2)
         features.append(_of_blocks(blocks.reshape(-1, side, side)))
-        image = imresize(image, 0.5)
+        image = imresize(torch.from_numpy(image / np.float32(255)), 0.5).numpy() * np.float32(255)
     return np.concatenate(features, axis=1)
 
 
@@ -160,6 +169,6 @@ METRIC = Metric(
     module=__name__,
     eight_bit=lambda _: True,
     weights=lambda variant: (f"NIQE_{variant.id}",),
-    packages=("numpy", "scipy", "opencv-python-headless", "pyiqa"),
+    packages=("numpy", "scipy", "opencv-python-headless", "torch", "pyiqa"),
     terms="niqe@matlab runs pyiqa (PolyForm Noncommercial 1.0.0); niqe@live does not",
 )

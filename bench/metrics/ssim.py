@@ -20,7 +20,7 @@ WINDOW = 11
 _SIGMA = 1.5
 _RADIUS = WINDOW // 2
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_ROWS = 64
+_ROWS = 32  # of the result, computed at a time: what is in between then stays in the cache
 
 
 def ssim(sr: View, hr: View) -> float:
@@ -61,25 +61,23 @@ def _plane(sr: View, hr: View) -> float:
 def _map(x: View, y: View) -> View:
     """SSIM at every place where the window lies inside.
 
-    (2 mx my + C1)(2 cov + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)): only the sum of the two variances is needed.
+    (2 mx my + C1)(2 cov + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)), times 4 above and below, by way of the sum and the
+    difference of the two images: A and B are the squares of their means, P and Q their variances, and it becomes
+    (A - B + 2 C1)(P - Q + 2 C2) / ((A + B + 2 C1)(P + Q + 2 C2)).
     """
-    mean_x, mean_y = _blur(x), _blur(y)
-    product = mean_x * mean_y
-    squares = np.add(np.square(mean_x, out=mean_x), np.square(mean_y, out=mean_y), out=mean_x)
-    covariance = _blur(x * y)
-    covariance -= product
-    energy = x * x
-    energy += y * y
-    variances = _blur(energy)
-    variances -= squares
-    for values, constant in ((product, _C1), (covariance, _C2)):
-        values *= 2.0
-        values += constant
-    squares += _C1
-    variances += _C2
-    product *= covariance
-    squares *= variances
-    return np.divide(product, squares, out=product)
+    total, difference = x + y, x - y
+    a, b = _blur(total), _blur(difference)
+    p, q = _blur(np.square(total, out=total)), _blur(np.square(difference, out=difference))
+    p -= np.square(a, out=a)
+    q -= np.square(b, out=b)
+    a += 2 * _C1
+    p += 2 * _C2
+    above = a - b
+    above *= p - q
+    a += b
+    p += q
+    a *= p
+    return np.divide(above, a, out=above)
 
 
 def _blur(image: View) -> View:

@@ -6,8 +6,9 @@ how the two images were made comparable. The part behind the `@` is a `Protocol`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from hcflow.images.io import Pixels, to_rgb
 Values = NDArray[np.floating[Any]]  # an image in [0, 1]
 View = NDArray[np.float64]  # what a metric sees, on the 0..255 scale
 
+Pixel = TypeVar("Pixel", bound=np.generic)
+
+_ROWS = 32
 _CHOICES = {
     "space": ("rgb", "y", "y8"),
     "depth": ("u8", "trunc8", "float"),
@@ -147,11 +151,40 @@ def to_bytes(values: Values, depth: str = "u8") -> View:
     return scaled
 
 
+def eight_bits(values: Values, depth: str = "u8") -> Pixels:
+    """What `to_bytes` gives, as uint8."""
+    image = np.empty(values.shape, np.uint8)
+    for rows in strips(len(values)):
+        image[rows] = to_bytes(values[rows], depth)
+    return image
+
+
+def strips(height: int) -> Iterator[slice]:
+    """Rows to take at a time: what is in between then stays in the processor's cache."""
+    for row in range(0, height, _ROWS):
+        yield slice(row, row + _ROWS)
+
+
 def luma_plane(image: Pixels, grey: str) -> Pixels:
     """The 8-bit luma plane of a uint8 image; a grey image is its own plane where `grey` is "direct"."""
     if image.ndim == 2 and grey == "direct":
         return image
-    return np.rint(luma(to_rgb(image))).astype(np.uint8)
+    return rounded_luma(to_rgb(image)).astype(np.uint8)
+
+
+def rounded_luma(rgb: NDArray[np.generic]) -> View:
+    """BT.601 luma rounded to 8 bits, half up as MATLAB rounds.
+
+    Of 8-bit values it is computed in integers: some colours are ties, which float64 would round at random.
+
+    Args:
+        rgb: (H, W, 3), 0..255.
+    """
+    whole = rgb.astype(np.int64)
+    if not np.array_equal(whole, rgb):
+        return np.floor(luma(rgb) + 0.5)
+    thousands = whole @ np.array([65_481, 128_553, 24_966])
+    return ((2 * thousands + 255_000) // 510_000 + 16).astype(np.float64)
 
 
 def views(sr: Values, hr: Pixels, protocol: Protocol) -> tuple[View, View]:
@@ -192,8 +225,8 @@ def fits(image: NDArray[np.generic], protocol: Protocol, side: int) -> bool:
 def hr_view(hr: Pixels, protocol: Protocol) -> View:
     """The HR image as a metric sees it; arguments as in `views`."""
     if protocol.work == "y":
-        return _inside(luma_plane(hr, protocol.grey).astype(np.float64), protocol)
-    return _inside(_view(to_rgb(hr), hr.ndim == 2, protocol), protocol)
+        return _inside(luma_plane(hr, protocol.grey), protocol).astype(np.float64)
+    return _view(_inside(to_rgb(hr), protocol), hr.ndim == 2, protocol)
 
 
 def sr_view(scaled: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:
@@ -209,19 +242,24 @@ def sr_view(scaled: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> 
         low, high = (16, 235) if protocol.range == "studio" else (0, 255)
         clipped = np.clip(to_bytes(scaled.astype(np.float64), "float"), low, high)
         return _inside(to_bytes(clipped / 255.0, protocol.depth), protocol)
-    return _inside(_view(scaled, was_grey, protocol), protocol)
+    return _view(_inside(scaled, protocol), was_grey, protocol)
 
 
-def _inside(view: View, protocol: Protocol) -> View:
+def _inside(image: NDArray[Pixel], protocol: Protocol) -> NDArray[Pixel]:
     inside = slice(protocol.crop, -protocol.crop or None)
-    return view[inside, inside]
+    return image[inside, inside]
 
 
 def _view(rgb: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:
     if protocol.space == "rgb":
         return rgb.astype(np.float64)
-    y = luma(rgb)
-    if was_grey and protocol.grey == "direct":
+    direct = was_grey and protocol.grey == "direct"
+    if protocol.space == "y8" and not direct:
+        return rounded_luma(rgb)
+    y = np.empty(rgb.shape[:2])
+    for rows in strips(len(rgb)):
+        y[rows] = luma(rgb[rows])
+    if direct:
         y = (y - 16.0) * (255.0 / 219.0)  # the plane itself where the channels agree
     return np.rint(y) if protocol.space == "y8" else y
 

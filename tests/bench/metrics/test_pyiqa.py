@@ -138,11 +138,13 @@ def test_what_is_missing_is_said_and_not_downloaded(
 
 @pytest.mark.slow
 def test_files_of_the_folder_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyiqa.archs.cnniqa_arch import CNNIQA
+    from pyiqa.archs import cnniqa_arch
 
     monkeypatch.setenv("HCFLOW_WEIGHTS", str(tmp_path))
     torch.manual_seed(0)
-    network = CNNIQA(pretrained=False).eval()
+    with monkeypatch.context() as without_weights:
+        without_weights.setattr(cnniqa_arch, "load_pretrained_network", lambda *_, **__: None)
+        network = cnniqa_arch.CNNIQA().eval()
     folder = tmp_path / "pyiqa/cnniqa"
     folder.mkdir(parents=True)
     torch.save({"params": network.state_dict()}, folder / "CNNIQA_koniq10k-e6f14c91.pth")
