@@ -24,6 +24,7 @@ from bench.suites.suite import Row, Suite
 from hcflow.images.io import SUFFIXES, Pixels, read_opaque, to_rgb
 from hcflow.images.matlab_resize import mod_crop
 
+
 @dataclass(frozen=True)
 class Scored:
     """One image: its values by measure, in the order of the measures, or why there is none.

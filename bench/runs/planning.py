@@ -16,7 +16,6 @@ from bench.metrics.views import Input
 from bench.suites.suite import Row, Settings, Suite, as_published_of, measures_of, temperature_of
 from bench.weights import entries as weights
 
-
 FILES = "files"
 """The method of rows whose images another program made, which `bench score` puts into a table."""
 
