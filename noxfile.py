@@ -112,7 +112,8 @@ def ui(session: nox.Session) -> None:
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The tests; `-- -m slow` runs those that need minutes or the real data sets."""
-    session.run(harness(session), "-m", "pytest", *session.posargs, external=True)
+    workers = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")  # a process for each core
+    session.run(harness(session), "-m", "pytest", *workers, *session.posargs, external=True)
 
 
 @nox.session(python=False)

@@ -33,9 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"hcflow-bench {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    wanted = COMMANDS[chosen][0] if chosen in COMMANDS else None
     errors: tuple[type[Exception], ...] = (BenchError,)
     for name, (module, summary) in COMMANDS.items():
-        if name == chosen:
+        if module == wanted and name not in commands.choices:  # a module may offer several
             import_module(f"bench.cli.{module}").add_parser(commands)
             from hcflow.images.io import ImageError
 

@@ -41,6 +41,10 @@ class Registry(Generic[T]):
         own = [name for name in self._files() if hasattr(self._module(name), self.attribute)]
         return sorted({*own, *(point.name for point in self._points())})
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a file or an entry point of that name, or it is `module:object`; nothing is imported."""
+        return name in self._files() or ":" in name or any(point.name == name for point in self._points())
+
     def find(self, name: str) -> T:
         """What has that name.
 

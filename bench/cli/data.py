@@ -12,9 +12,10 @@ from typing import TypeVar
 from bench.cli.progress import DownloadBar
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
-from bench.datasets.local import data_root, digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.datasets.local import digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
 from bench.datasets.manifest import Manifest, load_manifest, manifest_names
 from bench.errors import BenchError
+from bench.roots import data_root
 from hcflow.cli.entry import subparser
 from hcflow.images.io import ImageError, read_opaque
 

@@ -107,8 +107,9 @@ def _print_machine() -> None:
 
 def _print_data(suites: Sequence[Suite]) -> None:
     from bench.cli.terminal import console, grid, one_line_each
-    from bench.datasets.local import data_root, presence
+    from bench.datasets.local import presence
     from bench.datasets.manifest import load_manifest, manifest_names
+    from bench.roots import data_root
 
     table = grid("data", "state", "images", "needed by", title=f"in {data_root()}")
     for name in manifest_names():
@@ -126,7 +127,8 @@ def _print_weights() -> None:
     from rich.markup import escape
 
     from bench.cli.terminal import console, grid, one_line_each
-    from bench.weights.entries import state, weight_entries, weights_root
+    from bench.roots import weights_root
+    from bench.weights.entries import state, weight_entries
 
     table = grid("weights", "state", "needed by", title=f"in {weights_root()}")
     for name, entry in weight_entries().items():

@@ -168,16 +168,14 @@ def _with_case(suite: Suite, cases: list[str], rows: tuple[Row, ...]) -> tuple[R
 def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
     """Rows for weights of Table 1's cases, trained now unless they were before."""
     from bench.runs.own_weights import weight_rows
-    from bench.training.ablation import trained_weights
+    from bench.training.ablation import ROWS, train_rows
     from hcflow.cli.watching import terminal_watcher
 
-    cases = [row for row in suite.rows if row.needs and not row.beside] if args.ablation == "all" else []
+    names = ROWS if args.ablation == "all" else [row.name for row in suite.select([args.ablation])]
     rows: list[Row] = []
-    for row in cases or suite.select([args.ablation]):
-        with terminal_watcher() as watcher:
-            file, steps = trained_weights(row.name, args.budget, args.train_data, args.device, watcher)
-        label = f"{row.name} (ours, {args.budget}, {steps:,} steps)"
-        rows += _with_case(suite, [row.name], weight_rows(suite, file, label))
+    with terminal_watcher() as watcher:
+        for one in train_rows(names, args.budget, args.train_data, args.device, watcher):
+            rows += _with_case(suite, [one.row], weight_rows(suite, one.file, f"{one.row} (ours, {one.label})"))
     return tuple(rows)
 
 

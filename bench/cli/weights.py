@@ -62,13 +62,14 @@ def _list(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from bench.cli.terminal import console, grid, one_line_each
+    from bench.roots import weights_root
     from bench.weights import entries as weights
 
     rows = [_describe(name) for name in weights.weight_entries()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    table = grid("weights", "state", "needed by", title=f"in {weights.weights_root()}")
+    table = grid("weights", "state", "needed by", title=f"in {weights_root()}")
     for row in rows:
         state = str(row["state"])
         table.add_row(

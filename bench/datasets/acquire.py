@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.datasets.importing import Imported, import_files, record_digests, store_image
-from bench.datasets.local import data_root, pixel_digest, recognise, right_ids
+from bench.datasets.local import pixel_digest, recognise, right_ids
 from bench.datasets.manifest import ImageEntry, Manifest, Source
 from bench.downloads.archive import extract
 from bench.downloads.digests import DigestRecord
 from bench.downloads.fetch import Remote, Unreachable, Watcher, download, refuse_offline
 from bench.errors import BenchError, StorageError
 from bench.files import make_folder
+from bench.roots import data_root
 from hcflow.images.io import ImageError, read_opaque
 
 _DOWNLOADS = ".downloads"  # in the root: parts of files that a later call goes on with

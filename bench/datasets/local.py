@@ -18,7 +18,7 @@ from typing import Literal
 from bench.datasets.manifest import ImageEntry, Manifest
 from bench.downloads.digests import DigestRecord
 from bench.errors import BenchError
-from hcflow.files import user_cache
+from bench.roots import data_root
 from hcflow.images.io import SUFFIXES, ImageError, Pixels, read_opaque, to_rgb
 
 _SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
@@ -37,11 +37,6 @@ class Presence:
         if not self.present:
             return "missing"
         return "partial" if self.missing else "present"
-
-
-def data_root() -> Path:
-    """$HCFLOW_DATA, else a folder in the user's cache."""
-    return Path(os.environ.get("HCFLOW_DATA") or user_cache() / "data").expanduser()
 
 
 def require_data_root() -> None:

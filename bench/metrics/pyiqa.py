@@ -64,7 +64,7 @@ def member(name: str) -> Metric:
 
 def folder(name: str) -> Path:
     """Where the files of one of pyiqa's metrics lie."""
-    from bench.weights.entries import weights_root
+    from bench.roots import weights_root
 
     return weights_root() / "pyiqa" / name
 

@@ -15,7 +15,7 @@ from bench.errors import BenchError, in_one_line
 from bench.metrics.metric import Evidence, Measure, NotApplicable, Scorer
 from bench.records import store
 from bench.records.journal import Entry, Journal, Restored, now
-from bench.runs.planning import measure_files
+from bench.runs.planning import FILES, measure_files
 from bench.runs.provenance import provenance
 from bench.runs.scoring import FAULTS, checked
 from bench.runs.specifications import measure_digest
@@ -23,9 +23,6 @@ from bench.runs.thumbnails import save_thumbnails
 from bench.suites.suite import Row, Suite
 from hcflow.images.io import SUFFIXES, Pixels, read_opaque, to_rgb
 from hcflow.images.matlab_resize import mod_crop
-
-METHOD = "files"
-"""What a row is called whose images were made elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +146,14 @@ def record(suite: Suite, name: str, folders: Folders, scored: Sequence[Scored], 
         device: that the measures were taken on.
         out: results folder.
     """
-    row = Row(name, METHOD, describe=dict.fromkeys(suite.describe, ""))
+    row = Row(name, FILES, describe=dict.fromkeys(suite.describe, ""))
     digests = {
         path.name: local.pixel_digest(to_rgb(read_opaque(path)))
         for folder in folders.sr
         for path in _images(folder, "--sr").values()
     }
     specification = {
-        "suite": suite.name, "method": METHOD, "images": digests, "draws": len(folders.sr), "dataset": folders.dataset,
+        "suite": suite.name, "method": FILES, "images": digests, "draws": len(folders.sr), "dataset": folders.dataset,
     }  # fmt: skip
     taken = {measure for one in scored for measure in one.values}
     measures = {text: measure_digest(Measure.parse(text), device) for text in sorted(taken)}

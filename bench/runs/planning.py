@@ -16,6 +16,9 @@ from bench.metrics.views import Input
 from bench.suites.suite import Row, Settings, Suite, as_published_of, measures_of, temperature_of
 from bench.weights import entries as weights
 
+FILES = "files"
+"""The method of rows whose images another program made, which `bench score` puts into a table."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -71,14 +74,14 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
 
 def why_not(row: Row, manifest: Manifest | None = None) -> str:
     """Why a row cannot run (on a data set) here and now; nothing where it can."""
-    try:
-        entry = METHODS.find(row.method)
-    except BenchError:
+    if row.method == FILES:
+        return "its images were made elsewhere: score them again with python -m bench score --table"
+    if not METHODS.knows(row.method):
         return f"the method {row.method} is not implemented"
     try:
         weight_files(row)
     except BenchError as error:
-        return f"{error} ({entry.note})" if entry.note else str(error)
+        return str(error)
     if manifest is not None and local.presence(manifest).state == "missing":
         return f"needs data {manifest.name}: {local.how_to_get(manifest)}"
     return ""

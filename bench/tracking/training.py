@@ -19,14 +19,14 @@ import torch
 from bench.runs.provenance import provenance
 from bench.tracking.store import MlflowStore, in_one_line, provenance_tags, without_password
 from hcflow.images.io import Pixels
-from hcflow.train.observers import Ending, RunInfo
+from hcflow.train.observers import RunInfo, RunStatus
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _EXPERIMENT = "training"
 _PAUSE = 300.0  # seconds without MLflow after a failure: one time-out in five minutes does not hold up training
-_STATUS: dict[Ending, str] = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+_STATUS: dict[RunStatus, str] = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 _REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # it would be refused again
 
 _Entry = Callable[["MlflowClient", str], object]
@@ -86,10 +86,10 @@ class MlflowLog:
             return {name: value for name, value in self._about.resumed.items() if name.startswith("mlflow_")}
         return {"mlflow_run_id": self._id, "mlflow_uri": without_password(self._store.uri)}
 
-    def end(self, ending: Ending) -> None:
+    def end(self, status: RunStatus) -> None:
         """Close the run, after whatever is still to be told."""
         self._again = -math.inf
-        self._send(lambda client, run: client.set_terminated(run, _STATUS[ending]))
+        self._send(lambda client, run: client.set_terminated(run, _STATUS[status]))
 
     def _send(self, entry: _Entry) -> None:
         """Tell MLflow this and what waits before it, unless it is being left alone."""

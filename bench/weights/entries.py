@@ -5,19 +5,18 @@ $HCFLOW_WEIGHTS/<folder>/<file>      (else the user cache)
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from bench.contents import Contents, Kind, read_contents
 from bench.downloads.digests import DigestRecord, file_digest
 from bench.errors import BenchError
 from bench.registry import unknown
+from bench.roots import weights_root
 from bench.structured import build
-from bench.weights.contents import Contents, Kind, read_contents
-from hcflow.files import user_cache
 
 TRAINED = Path(__file__).parent / "trained"
 """Weights that were trained with this project and come with it."""
@@ -97,11 +96,6 @@ class WeightEntry:
             and (not self.params or found.parameters in self.params)
             and set(self.variables) <= set(found.variables)
         )
-
-
-def weights_root() -> Path:
-    """$HCFLOW_WEIGHTS, else a folder in the user's cache."""
-    return Path(os.environ.get("HCFLOW_WEIGHTS") or user_cache() / "weights").expanduser()
 
 
 @lru_cache(maxsize=1)

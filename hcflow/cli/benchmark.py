@@ -27,8 +27,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "examples:\n"
         "  python -m hcflow benchmark --recipe sr_x4                      on a GPU, at the paper's batch\n"
         "  python -m hcflow benchmark --recipe rescale_x4 --batch 2 --steps 3 --device cpu",
-        "Print ms per step, images per second and peak memory of a recipe's last stage for each precision, with and\n"
-        "without recomputation; and the ratio of step time with the loader to that with a fixed batch.",
+        "Print ms per step, images per second, GFLOP per step and their share of what 3x3 convolutions reach on this\n"
+        "device, and peak memory, of a recipe's last stage for each precision, with and without\n"
+        "recomputation; and the ratio of step time with the loader to that with a fixed batch.",
     )
     parser.add_argument("--recipe", default="sr_x4", metavar="NAME", help="as for train (default: sr_x4)")
     parser.add_argument("--batch", type=int, metavar="N", help="images per step (default: the recipe's)")
@@ -42,7 +43,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _benchmark(args: argparse.Namespace) -> int:
-    from hcflow.train.benchmark import measure, techniques_for
+    from hcflow.train.benchmark import measure, modes_for
     from hcflow.train.processes import joined
 
     if args.steps < 1:
@@ -57,30 +58,34 @@ def _benchmark(args: argparse.Namespace) -> int:
     title = f"{args.recipe}, stage {stage.name}: {stage.batch} patches of {stage.patch}x{stage.patch} on {_name(kind)}"
     print(title, file=sys.stderr)
     if not args.json:
-        print("| precision | memory saving | ms/step | images/s | peak MiB | loader / fixed batch |")
-        print("|---|---|---:|---:|---:|---:|")
-    for timing in measure(chosen, techniques_for(kind, args.compile), args.device, args.steps, args.data):
+        print("| precision | memory saving | ms/step | images/s | GFLOP | share of peak | MiB | loader / fixed batch |")
+        print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for timing in measure(chosen, modes_for(kind, args.compile), args.device, args.steps, args.data):
         print(_as_json(timing) if args.json else _as_row(timing), flush=True)
     return 0
 
 
 def _as_row(timing: Timing) -> str:
-    technique = timing.technique
-    mode = f"{technique.precision}{', compiled' if technique.compile else ''}"
-    saving = "recomputing" if technique.recompute else "none"
-    numbers = f"{1e3 * timing.median:,.0f} | {timing.images / timing.median:.2f} | {timing.peak_mib:,.0f}"
+    compute = timing.compute
+    mode = f"{compute.precision}{', compiled' if compute.compile else ''}"
+    saving = "recomputing" if compute.recompute else "none"
+    numbers = f"{1e3 * timing.median:,.0f} | {timing.images / timing.median:.2f} | {timing.gigaflop:,.0f}"
+    numbers += f" | {timing.share:.0f} % of {timing.peak:,.0f} GFLOP/s | {timing.peak_mib:,.0f}"
     return f"| {mode} | {saving} | {numbers} | {timing.loader_ratio:.2f} |"
 
 
 def _as_json(timing: Timing) -> str:
-    technique = timing.technique
+    compute = timing.compute
     return json.dumps(
         {
-            "precision": technique.precision,
-            "recompute": technique.recompute,
-            "compile": technique.compile,
+            "precision": compute.precision,
+            "recompute": compute.recompute,
+            "compile": compute.compile,
             "ms_per_step": 1e3 * timing.median,
             "images_per_second": timing.images / timing.median,
+            "gigaflop": timing.gigaflop,
+            "peak_gigaflop_per_second": timing.peak,
+            "share_of_peak_percent": timing.share,
             "peak_mib": timing.peak_mib,
             "loader_ratio": timing.loader_ratio,
             "threads": timing.threads,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcflow.cli.entry import subparser
 from hcflow.cli.watching import terminal_watcher
-from hcflow.errors import InputError
+from hcflow.errors import HCFlowError, InputError
+from hcflow.images.io import ImageError
 from hcflow.train.recipe import BUDGETS
 from hcflow.train.recipes import RECIPES, recipe
 
@@ -19,23 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parsers"]
 
+_PATIENCE = 5  # seconds; torchrun looks after its processes every tenth of a second
+
 _DESCRIPTION = """\
 Train a network by one of the paper's recipes, or by your own. The run lives in a folder: saves, weights, log and sample
-pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last save; the same command goes on from it.
+pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last save; the same command resumes it.
 
 Recipes: {recipes}; or a TOML file with `preset` (or `network`) and `stages`.
-Budgets: smoke, a dozen steps on tiny crops, to see that everything works; hour, what one data-centre GPU does in about
-an hour (rescale_x4_small: two CPU cores in under an hour); paper, the full schedule."""
+Budgets: smoke, a dozen steps on tiny crops, to see that everything works; small, what two CPU cores do in half an hour
+to two hours (recipes that end in _small); hour, what one data-centre GPU does in about an hour; paper, the full
+schedule."""
 
 _EXAMPLES = """\
 examples:
   python -m hcflow train --recipe rescale_x4 --budget smoke
-  python -m hcflow train --recipe rescale_x4_small --budget hour --data data/T91 data/BSDS400 --validate data/Set5
+  python -m hcflow train --recipe rescale_x4_small --budget small --data data/T91 data/BSDS400 --validate data/Set5
   python -m hcflow train --recipe sr_x4 --budget paper --data data/DF2K --validate data/DIV2K --precision bf16
   python -m hcflow train --recipe sr_x4++ --budget paper --data data/DF2K --vgg19 vgg19-dcbb9e9d.pth \\
       --init runs/sr_x4-paper/weights/best.safetensors
   python -m hcflow train --recipe sr_x4 --budget hour --data data/DF2K --set patch=128 --set losses.nll=1
-  torchrun --nproc-per-node 8 -m hcflow train --recipe sr_x8 --budget paper --data faces/
+  python -m hcflow train --recipe sr_x8 --budget paper --data faces/ --processes 8
+  torchrun --nnodes 2 --nproc-per-node 8 -m hcflow train --recipe sr_x8 --budget paper --data faces/
 
 A recipe with several stages (sr_x4+, sr_x4++, sr_x8+, sr_x8++) trains them one after the other; with --init, only the
 last. Data sets are folders of images (or with a folder HR in them), or names that an installed plug-in knows, such as
@@ -57,18 +64,19 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the last stage")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights, crops and noise (default: 0)")
     parser.add_argument("--vgg19", type=Path, metavar="FILE", help="torchvision's vgg19-dcbb9e9d.pth, for ++")
-    _add_technique(parser)
+    _add_compute(parser)
     _add_intervals(parser)
-    parser.set_defaults(run=_train)
+    parser.set_defaults(run=_train_in_processes)
 
 
-def _add_technique(parser: argparse.ArgumentParser) -> None:
+def _add_compute(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("speed and memory (the result stays the same up to rounding)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     group.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="fp32", help="of the networks")
     group.add_argument("--recompute", action="store_true", help="less memory: compute parts again going backwards")
     group.add_argument("--compile", action="store_true", help="torch.compile the networks")
     group.add_argument("--accumulate", type=int, default=1, metavar="N", help="cut each batch into N parts")
+    group.add_argument("--processes", type=int, default=1, metavar="N", help="share each batch, one GPU or core each")
     group.add_argument("--cache", type=Path, metavar="DIR", help="where decoded images are kept")
 
 
@@ -80,12 +88,51 @@ def _add_intervals(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--keep", type=int, default=3, metavar="N", help="saves to keep (default: 3)")
 
 
+def _train_in_processes(args: argparse.Namespace) -> int:
+    """Train in this process, or in several that it starts."""
+    if args.processes < 1:
+        raise InputError(f"expected --processes >= 1, got {args.processes}")
+    if args.processes == 1:
+        return _train_or_leave_the_message_to_the_first(args)
+    if "RANK" in os.environ:
+        raise InputError("expected either torchrun or --processes, got both; leave out --processes")
+    from hcflow.train.launch import launch
+
+    plain = argparse.Namespace(**{k: v for k, v in vars(args).items() if k not in ("run", "command_parser")})
+    return launch(partial(_train_or_print, plain), args.processes)
+
+
+def _train_or_print(args: argparse.Namespace) -> int:
+    """Train in a process that `launch` started, where nobody else prints errors."""
+    try:
+        return _train_or_leave_the_message_to_the_first(args)
+    except (HCFlowError, ImageError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _train_or_leave_the_message_to_the_first(args: argparse.Namespace) -> int:
+    """Train; of several processes, the first alone reports what all of them find wrong.
+
+    The others are ended as soon as one has failed. So an error of another process is reported only if that process is
+    still there after a while: then the first has not met it.
+    """
+    try:
+        return _train(args)
+    except (HCFlowError, ImageError, OSError):
+        if os.environ.get("RANK", "0") != "0":
+            time.sleep(_PATIENCE)
+        raise
+
+
 def _train(args: argparse.Namespace) -> int:
     from hcflow.train.folder import weights_file
     from hcflow.train.observers import load_plugin
     from hcflow.train.session import Settings, files_of, train
-    from hcflow.train.stage import Technique
-    from hcflow.train.trainer import Intervals
+    from hcflow.train.settings import Intervals
+    from hcflow.train.stage import ComputeOptions
 
     smallest = dict.fromkeys(("validate_images", "accumulate", "keep"), 1)
     smallest |= dict.fromkeys(("log_every", "save_every", "validate_every"), 0)
@@ -103,7 +150,7 @@ def _train(args: argparse.Namespace) -> int:
         args.out or Path("runs") / name,
         files_of(args.data or _default_data(args, plugin), plugin),
         files_of(args.validate, plugin)[: args.validate_images],
-        Technique(args.precision, args.recompute, args.compile, args.accumulate),
+        ComputeOptions(args.precision, args.recompute, args.compile, args.accumulate),
         Intervals(args.log_every, args.save_every, args.validate_every),
         args.device,
         args.seed,
@@ -115,16 +162,16 @@ def _train(args: argparse.Namespace) -> int:
     )
     silent = os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
     with terminal_watcher(silent) as watcher:
-        ending = train(settings, watcher, plugin)
-        if ending == "stopped":
-            watcher.say(f"stopped and saved in {settings.folder}; the same command goes on from there")
-    if ending == "finished" and not silent:
+        status = train(settings, watcher, plugin)
+        if status == "stopped":
+            watcher.say(f"stopped and saved in {settings.folder}; the same command resumes it")
+    if status == "finished" and not silent:
         last, best = (weights_file(settings.folder, name) for name in ("last", "best"))
         use = f"{'restore' if chosen.network.q is None else 'upscale'} IMAGES -o DIR"
         weights = best if best.is_file() else last
         print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
         print(last)
-    return 0 if ending == "finished" else 130
+    return 0 if status == "finished" else 130
 
 
 def _default_data(args: argparse.Namespace, plugin: Plugin | None) -> list[str]:

@@ -38,7 +38,7 @@ class LineWatcher:
         """Images decoded into the cache."""
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """A stage begins or goes on."""
+        """A stage begins or resumes."""
         self._total = total
 
     def step(self, iteration: int, values: Mapping[str, float]) -> None:
@@ -85,7 +85,7 @@ class _BarWatcher(LineWatcher):
         self._bar.update(self._task, completed=done, visible=done < total)
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """A stage begins or goes on."""
+        """A stage begins or resumes."""
         self._task = self._bar.add_task(f"stage {name}", total=total, completed=done, speed="", numbers="")
 
     def step(self, iteration: int, values: Mapping[str, float]) -> None:

@@ -130,8 +130,8 @@ def _build(files: Sequence[Path], scale: int, folder: Path, report: Report | Non
                 offset += hr.size + lr.size
                 if report:
                     report(done, len(files))
-        about = {"scale": scale, "digest": digest.hexdigest(), "bytes": offset, "images": index}
-        (part / _INDEX).write_text(json.dumps(about), encoding="utf-8")
+        index_data = {"scale": scale, "digest": digest.hexdigest(), "bytes": offset, "images": index}
+        (part / _INDEX).write_text(json.dumps(index_data), encoding="utf-8")
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -162,16 +162,16 @@ def _decoded(files: Sequence[Path], scale: int) -> Iterator[tuple[Pixels, Pixels
 
 def _read(folder: Path) -> ImageCache:
     try:
-        about = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r")
-        if len(pixels) != about["bytes"]:
-            raise ValueError(f"{len(pixels)} bytes of {about['bytes']}")
+        if len(pixels) != index["bytes"]:
+            raise ValueError(f"{len(pixels)} bytes of {index['bytes']}")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{folder}: expected a complete cache of images, got a damaged one ({error}); delete it"
         ) from None
-    sizes = tuple((int(height), int(width)) for height, width in (image["size"] for image in about["images"]))
-    starts = [int(image["offset"]) for image in about["images"]]
+    sizes = tuple((int(height), int(width)) for height, width in (image["size"] for image in index["images"]))
+    starts = [int(image["offset"]) for image in index["images"]]
     offsets = tuple((start, start + 3 * height * width) for start, (height, width) in zip(starts, sizes, strict=True))
-    names = tuple(str(image["name"]) for image in about["images"])
-    return ImageCache(names, sizes, int(about["scale"]), str(about["digest"]), pixels, offsets)
+    names = tuple(str(image["name"]) for image in index["images"])
+    return ImageCache(names, sizes, int(index["scale"]), str(index["digest"]), pixels, offsets)

@@ -60,11 +60,11 @@ def import_pklv4(
 ) -> list[Path]:
     """Write the images of .pklv4 files as 000001.png, 000002.png, .. in the files' order; every file is checked first.
 
-    What is in the folder already is not written again, and a damaged image is replaced: to go on after an
+    What is in the folder already is not written again, and a damaged image is replaced: to resume after an
     interruption, do the same again.
 
     Args:
-        hr: files as `read_pklv4` reads them; the numbers go on from one to the next.
+        hr: files as `read_pklv4` reads them; the numbers continue from one to the next.
         folder: made if missing.
         limit: the first so many images of all files; None for all.
         progress: told of every image.

@@ -1,4 +1,4 @@
-"""Batches of aligned random crops; seed and step alone say which, so a run can stop and go on anywhere."""
+"""Batches of aligned random crops; seed and step alone say which, so a run can stop and resume anywhere."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def write_weights(folder: Path, name: str, model: HCFlow, notes: Mapping[str, st
 
 
 def best_score(folder: Path, images: str) -> float:
-    """Of the best weights in the folder, if images of that digest judged them; else minus infinity."""
+    """Of the best weights in the folder, if images of that digest gave it; else minus infinity."""
     notes = read_notes(weights_file(folder, "best"))
     return float(notes["score"]) if notes.get("images") == images else -math.inf
 

@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError, Pixels
 
-__all__ = ["GROUP", "Ending", "JsonLog", "Log", "Logs", "Plugin", "RunInfo", "Watcher", "load_plugin"]
+__all__ = ["GROUP", "JsonLog", "Log", "Logs", "Plugin", "RunInfo", "RunStatus", "Watcher", "load_plugin"]
 
 GROUP = "hcflow.training"
 """Entry point group: each entry is a module or object that is a `Plugin`."""
 
-Ending = Literal["finished", "stopped", "failed"]
+RunStatus = Literal["finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RunInfo:
         folder: of its files.
         parameters: settings worth comparing runs by, flat.
         files: texts to keep with the run, by name (the recipe, the data sets' digests).
-        resumed: what the logs stored in the save that the run goes on from (`Log.memory`); empty for a new run.
+        resumed: what the logs stored in the save that the run resumes from (`Log.memory`); empty for a new run.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Log(Protocol):
     """One place that a run is written to. It must not raise: a log that is away costs a warning, not a run."""
 
     def start(self, run: RunInfo) -> None:
-        """The run begins or goes on."""
+        """The run begins or resumes."""
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers after `step` steps."""
@@ -59,7 +59,7 @@ class Log(Protocol):
         """What it wants back in `RunInfo.resumed`."""
         return {}
 
-    def end(self, ending: Ending) -> None:
+    def end(self, status: RunStatus) -> None:
         """The process leaves the run."""
 
 
@@ -67,7 +67,7 @@ class Watcher(Protocol):
     """Whoever sits in front of the run."""
 
     def stage(self, name: str, done: int, total: int) -> None:
-        """A stage begins or goes on."""
+        """A stage begins or resumes."""
 
     def step(self, iteration: int, values: Mapping[str, float]) -> None:
         """Iterations done in this stage; the latest numbers (now and then new ones)."""
@@ -142,9 +142,9 @@ class JsonLog:
         """Nothing."""
         return {}
 
-    def end(self, ending: Ending) -> None:
+    def end(self, status: RunStatus) -> None:
         """Note the end."""
-        self._append({"event": ending})
+        self._append({"event": status})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as stream:
@@ -177,9 +177,9 @@ class Logs:
         """Ask all."""
         return {key: value for log in self._logs for key, value in log.memory().items()}
 
-    def end(self, ending: Ending) -> None:
+    def end(self, status: RunStatus) -> None:
         """Tell all."""
-        self._tell(lambda log: log.end(ending))
+        self._tell(lambda log: log.end(status))
 
     def _tell(self, call: Callable[[Log], None]) -> None:
         for log in self._logs:

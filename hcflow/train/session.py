@@ -22,12 +22,13 @@ from hcflow.nets.subnets import widen_
 from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.folder import clear, held, weights_file, write_weights
 from hcflow.train.noise import seed_of
-from hcflow.train.observers import Ending, JsonLog, Log, Logs, Plugin, RunInfo, Watcher
+from hcflow.train.observers import JsonLog, Log, Logs, Plugin, RunInfo, RunStatus, Watcher
 from hcflow.train.processes import Processes, joined
 from hcflow.train.recipe import Recipe, Stage
-from hcflow.train.stage import Technique, check_shares
+from hcflow.train.settings import Intervals, TrainerSettings
+from hcflow.train.stage import ComputeOptions, check_shares
 from hcflow.train.state import States
-from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.trainer import Trainer
 from hcflow.train.validation import Validation
 
 __all__ = ["SessionWatcher", "Settings", "files_of", "is_finished", "new_model", "train"]
@@ -50,7 +51,7 @@ class Settings:
         folder: of the run's files.
         data: training images.
         validation: images to score; may be empty.
-        technique: how the numbers are computed.
+        compute: how the numbers are computed.
         intervals: when things are logged, saved, scored.
         device: see `joined`.
         seed: of weights, crops and noise.
@@ -66,7 +67,7 @@ class Settings:
     folder: Path
     data: tuple[Path, ...]
     validation: tuple[Path, ...] = ()
-    technique: Technique = field(default_factory=Technique)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
     intervals: Intervals = field(default_factory=Intervals)
     device: str = "auto"
     seed: int = 0
@@ -93,14 +94,14 @@ def files_of(names: Iterable[str], plugin: Plugin | None) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) -> Ending:
-    """Train, or go on training, until the recipe ends or somebody asks to stop.
+def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) -> RunStatus:
+    """Train, or resume training, until the recipe ends or somebody asks to stop.
 
     Raises:
         HCFlowError: bad input, saves of another run, no space, or training that diverges.
     """
-    technique, stages = settings.technique, settings.recipe.stages
-    if technique.precision == "tf32" and choose_device(settings.device).type == "cpu":
+    compute, stages = settings.compute, settings.recipe.stages
+    if compute.precision == "tf32" and choose_device(settings.device).type == "cpu":
         raise InputError("expected --precision fp32 or bf16 on a CPU, got tf32, which GPUs have")
     if settings.initial is not None and settings.initial.resolve().is_relative_to(settings.folder.resolve()):
         raise InputError(
@@ -108,7 +109,7 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         )
     with joined(settings.device) as processes, held(settings.folder) if processes.first else nullcontext():
         for stage in stages:
-            check_shares(stage, technique, processes)
+            check_shares(stage, compute, processes)
         features = _features(settings, processes)
         cache = _open_cache(settings, processes, watcher)
         watcher.say(_describe(settings, cache, processes))
@@ -128,18 +129,18 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
             if not settings.validation:
                 return "finished"
         elif saved is not None:
-            watcher.say(f"going on from {saved.path}")
+            watcher.say(f"resuming from {saved.path}")
         logs.start(_run_info(settings, cache, processes, saved.run if saved else {}))
-        ending: Ending = "failed"
+        status: RunStatus = "failed"
         try:
-            with _compiling(technique.compile, watcher):
-                ending = trainer.run()
+            with _compiling(compute.compile, watcher):
+                status = trainer.run()
         except KeyboardInterrupt:
-            ending = "stopped"
+            status = "stopped"
             raise
         finally:
-            logs.end(ending)
-        return ending
+            logs.end(status)
+        return status
 
 
 def _trainer(
@@ -156,23 +157,19 @@ def _trainer(
         patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
         return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
 
-    return Trainer(
+    run = TrainerSettings(
         settings.recipe,
-        _model(settings),
-        batches,
         settings.folder,
-        processes=processes,
-        technique=settings.technique,
-        intervals=settings.intervals,
-        seed=settings.seed,
-        digest=cache.digest,
-        initial=digest_of(settings.initial) if settings.initial else "",
-        features=features,
-        validation=Validation(settings.validation, plugin) if settings.validation else None,
-        logs=logs,
-        watcher=watcher,
-        keep=settings.keep,
+        settings.compute,
+        settings.intervals,
+        settings.seed,
+        cache.digest,
+        digest_of(settings.initial) if settings.initial else "",
+        settings.keep,
     )
+    validation = Validation(settings.validation, plugin) if settings.validation else None
+    model = _model(settings)
+    return Trainer(run, model, batches, processes, watcher, features=features, validation=validation, logs=logs)
 
 
 def is_finished(folder: Path, recipe: Recipe) -> bool:
@@ -250,8 +247,7 @@ def _model(settings: Settings) -> HCFlow:
 
 
 def _logs(folder: Path, plugin: Plugin | None) -> list[Log]:
-    own = JsonLog(folder)
-    return [own] if plugin is None else [own, plugin.open_log(folder)]
+    return [JsonLog(folder), *([] if plugin is None else [plugin.open_log(folder)])]
 
 
 def _describe(settings: Settings, cache: ImageCache, processes: Processes) -> str:
@@ -260,12 +256,12 @@ def _describe(settings: Settings, cache: ImageCache, processes: Processes) -> st
     images = "1 image" if len(cache.sizes) == 1 else f"{len(cache.sizes)} images"
     return (
         f"{settings.name}: {steps} steps on {images}, {processes.device}{shared}, "
-        f"{settings.technique.precision}, into {settings.folder}"
+        f"{settings.compute.precision}, into {settings.folder}"
     )
 
 
 def _run_info(settings: Settings, cache: ImageCache, processes: Processes, resumed: dict[str, str]) -> RunInfo:
-    stage, technique = settings.recipe.stages[-1], settings.technique
+    stage, compute = settings.recipe.stages[-1], settings.compute
     parameters: dict[str, str | int | float] = {
         "recipe": settings.recipe.name,
         "stages": ", ".join(one.name for one in settings.recipe.stages),
@@ -274,10 +270,10 @@ def _run_info(settings: Settings, cache: ImageCache, processes: Processes, resum
         "patch": stage.patch,
         "learning_rate": stage.learning_rate,
         "update": stage.update,
-        "precision": technique.precision,
-        "recompute": str(technique.recompute),
-        "compile": str(technique.compile),
-        "accumulate": technique.accumulate,
+        "precision": compute.precision,
+        "recompute": str(compute.recompute),
+        "compile": str(compute.compile),
+        "accumulate": compute.accumulate,
         "device": str(processes.device),
         "processes": processes.world,
         "seed": settings.seed,

@@ -25,14 +25,14 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
 
-__all__ = ["PRECISIONS", "Precision", "StageTrainer", "Technique", "check_shares", "full_precision"]
+__all__ = ["PRECISIONS", "ComputeOptions", "Precision", "StageTrainer", "check_shares", "full_precision"]
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 
 
 @dataclass(frozen=True)
-class Technique:
+class ComputeOptions:
     """How the numbers are computed; they stay the same up to rounding.
 
     Attributes:
@@ -49,13 +49,13 @@ class Technique:
     accumulate: int = 1
 
 
-def check_shares(stage: Stage, technique: Technique, processes: Processes) -> None:
+def check_shares(stage: Stage, compute: ComputeOptions, processes: Processes) -> None:
     """Whether a stage's batch can be shared.
 
     Raises:
         InputError: by so many processes and parts not equally, or not at all, because a discriminator normalises it.
     """
-    world, parts = processes.world, technique.accumulate
+    world, parts = processes.world, compute.accumulate
     if stage.batch % (world * parts):
         raise InputError(
             f"expected a batch that {world} {'process' if world == 1 else 'processes'} with --accumulate {parts} can "
@@ -91,13 +91,13 @@ class StageTrainer:
         self,
         model: HCFlow,
         stage: Stage,
-        technique: Technique,
+        compute: ComputeOptions,
         processes: Processes,
         features: VGG19Features | None = None,
     ) -> None:
-        check_shares(stage, technique, processes)
+        check_shares(stage, compute, processes)
         model.to(memory_format=torch.channels_last)
-        self.model, self.stage, self.technique, self.processes = model, stage, technique, processes
+        self.model, self.stage, self.compute, self.processes = model, stage, compute, processes
         self.discriminator: Discriminator | None = None
         if stage.losses.gan:
             self.discriminator = Discriminator(stage.patch).to(processes.device).train()
@@ -121,7 +121,7 @@ class StageTrainer:
             self._adversary_updater = Updater(self.discriminator, stage.betas)  # not clipped, as released
         self.slowdown = 1.0  # factor of the learning rates, after steps that failed
         self._weights = {name: getattr(stage.losses, name) for name in stage.losses.__dataclass_fields__}
-        _apply(model, technique)
+        _apply(model, compute)
         self._initialised = False
 
     def iterate(self, batch: Batch, iteration: int) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -161,8 +161,7 @@ class StageTrainer:
         assert self._adversary_updater is not None
         hr, lr, noise = self._on_device(batch)
         with unchecked(), solve_together(self.model):
-            fake = self._generator.take_draw(lr, noise)
-        losses: dict[str, Tensor] = adversary(hr, fake)
+            losses: dict[str, Tensor] = adversary(hr, self._generator.take_draw(lr, noise))
         losses["discriminator"].backward()
         rate = self.slowdown * self.stage.discriminator_learning_rate_at(iteration)
         _, skip = self._adversary_updater.step(losses["discriminator"], rate)
@@ -186,7 +185,7 @@ class StageTrainer:
     def _prepare(self, batch: Batch) -> None:
         """Initialise new ActNorms from the whole first batch, in full precision; then join the other processes."""
         hr, lr, noise = self._on_device(batch)
-        with full_precision(self.model, self.technique), torch.no_grad(), unchecked():
+        with full_precision(self.model, self.compute), torch.no_grad(), unchecked():
             self.model.encode(dequantised(self.model, hr, noise), lr)
         if self.processes.world > 1:
             self._groups = DistributedDataParallel(self._groups)
@@ -196,7 +195,7 @@ class StageTrainer:
 
     def _backward(self, groups: nn.Module, names: tuple[str, ...], batch: Batch) -> dict[str, Tensor]:
         """Gradients of the mean over the batch's parts; returns the mean losses."""
-        parts = batch.split(self.technique.accumulate)
+        parts = batch.split(self.compute.accumulate)
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts, 1):
             hr, lr, noise = self._on_device(part)
@@ -224,20 +223,20 @@ class StageTrainer:
 
 
 @contextmanager
-def full_precision(model: HCFlow, technique: Technique) -> Iterator[None]:
-    """Leave the technique of training for a while, to judge what will be used."""
-    _apply(model, Technique())
+def full_precision(model: HCFlow, compute: ComputeOptions) -> Iterator[None]:
+    """Compute without savings for a while, as what is trained here will be used."""
+    _apply(model, ComputeOptions())
     try:
         yield
     finally:
-        _apply(model, technique)
+        _apply(model, compute)
 
 
-def _apply(model: HCFlow, technique: Technique) -> None:
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = technique.precision == "tf32"
-    set_subnet_precision(model, torch.bfloat16 if technique.precision == "bf16" else None)
-    set_recomputation(model, technique.recompute)
-    set_compilation(model, technique.compile)
+def _apply(model: HCFlow, compute: ComputeOptions) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
+    set_subnet_precision(model, torch.bfloat16 if compute.precision == "bf16" else None)
+    set_recomputation(model, compute.recompute)
+    set_compilation(model, compute.compile)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

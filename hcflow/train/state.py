@@ -59,7 +59,7 @@ class Identity:
     initial: str = ""
 
     def differences(self, other: Identity) -> list[str]:
-        """What is not the same in the other, there, as in this, here; in words."""
+        """What is not the same in the other, there, as in this, here, one line each."""
         mine, theirs = self._flat(), other._flat()
         return [
             f"{key}: {theirs.get(key, 'nothing')} there, {mine.get(key, 'nothing')} here"
@@ -85,7 +85,7 @@ class Saved:
         position: where the run stood.
         tensors: weights, optimiser and discriminator state, by name.
         identity: of the run.
-        run: what the observers need to go on (such as a run id).
+        run: what the observers need to resume (such as a run id).
     """
 
     path: Path
@@ -96,7 +96,7 @@ class Saved:
 
 
 class OtherVersionError(CheckpointError):
-    """A save is whole, but this version cannot go on from it."""
+    """A save is whole, but this version cannot resume it."""
 
 
 class States:
@@ -116,8 +116,8 @@ class States:
             OutOfSpaceError: the disk is full or the folder cannot be written; earlier saves are as they were.
         """
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        about = {"position": asdict(position), "identity": asdict(identity), "run": dict(run)}
-        text = json.dumps({**about, "sha256": _digest(plain)})
+        metadata = {"position": asdict(position), "identity": asdict(identity), "run": dict(run)}
+        text = json.dumps({**metadata, "sha256": _digest(plain)})
         path = self._path(position.step)
         size = f"{sum(value.nbytes for value in plain.values()) >> 20} MiB"
         last = self.paths()[-1:]
@@ -187,7 +187,7 @@ class States:
                 warn(f"{error}; going back to the save before it" if path != paths[0] else str(error))
         if paths:
             raise CheckpointError(
-                f"{self.folder}: expected a save to go on from, got only damaged ones; --restart deletes them and "
+                f"{self.folder}: expected a save to resume from, got only damaged ones; --restart deletes them and "
                 "begins anew (a copy of weights/last.safetensors, if that is whole, can be the start: --init)"
             )
         return None
@@ -212,21 +212,21 @@ def _leaves(data: object, key: str = "") -> Iterator[tuple[str, object]]:
 def _read(path: Path) -> Saved:
     try:
         with safetensors.safe_open(str(path), framework="pt") as stream:
-            about = json.loads((stream.metadata() or {}).get(SAVE_KEY, "null"))
+            metadata = json.loads((stream.metadata() or {}).get(SAVE_KEY, "null"))
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 - not a dict
     except (safetensors.SafetensorError, json.JSONDecodeError, OSError) as error:
         raise CheckpointError(f"{path}: expected a complete save, got a damaged one ({error})") from None
-    if not isinstance(about, dict) or about.get("sha256") != _digest(tensors):
+    if not isinstance(metadata, dict) or metadata.get("sha256") != _digest(tensors):
         raise CheckpointError(f"{path}: expected the tensors that were saved, got others")
     try:
-        position = build(Position, about["position"], str(path))
-        identity = build(Identity, about["identity"], str(path))
+        position = build(Position, metadata["position"], str(path))
+        identity = build(Identity, metadata["identity"], str(path))
     except (KeyError, ConfigError) as error:
         raise OtherVersionError(
             f"{path}: expected a save of this version, got one of another ({error}); finish the run with the version "
             "that began it, or use another --out, or --restart to begin anew"
         ) from None
-    run = {str(key): str(value) for key, value in about.get("run", {}).items()}
+    run = {str(key): str(value) for key, value in metadata.get("run", {}).items()}
     return Saved(path, position, tensors, identity, run)
 
 

@@ -30,4 +30,4 @@ class StopRequest:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = True
-        self._say("stopping after this step; the run can go on from there")
+        self._say("stopping after this step; the run can be resumed")

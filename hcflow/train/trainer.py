@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -16,16 +15,17 @@ from hcflow.nets.perceptual import VGG19Features
 from hcflow.train.data import Batch
 from hcflow.train.folder import best_score, write_weights
 from hcflow.train.noise import seed_of
-from hcflow.train.observers import Ending, Logs, Watcher
+from hcflow.train.observers import Logs, RunStatus, Watcher
 from hcflow.train.processes import Processes
-from hcflow.train.recipe import Recipe, Stage
-from hcflow.train.stage import StageTrainer, Technique, full_precision
-from hcflow.train.state import Identity, Position, Saved, States
+from hcflow.train.recipe import Stage
+from hcflow.train.settings import TrainerSettings
+from hcflow.train.stage import StageTrainer, full_precision
+from hcflow.train.state import Position, Saved, States
 from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
 from hcflow.train.validation import Validation, ValidationResult
 
-__all__ = ["Batches", "DivergedError", "Intervals", "Trainer"]
+__all__ = ["Batches", "DivergedError", "Trainer"]
 
 Batches = Callable[[Stage, int, int, int], Iterable[Batch]]
 """(stage, seed, from iteration, to iteration) -> this process's share of each batch."""
@@ -41,44 +41,40 @@ class DivergedError(HCFlowError):
     """Steps keep failing whatever the learning rate."""
 
 
-@dataclass(frozen=True)
-class Intervals:
-    """After how many steps things happen; 0: never."""
-
-    log: int = 50
-    save: int = 1000
-    validate: int = 1000
-
-
 class Trainer:
     """Runs a recipe from wherever its folder says it stands."""
 
     def __init__(
         self,
-        recipe: Recipe,
+        settings: TrainerSettings,
         model: HCFlow,
         batches: Batches,
-        folder: Path,
-        *,
         processes: Processes,
-        technique: Technique = Technique(),  # noqa: B008 - frozen
-        intervals: Intervals = Intervals(),
-        seed: int = 0,
-        digest: str = "",
-        initial: str = "",
+        watcher: Watcher,
+        *,
         features: VGG19Features | None = None,
         validation: Validation | None = None,
         logs: Logs | None = None,
-        watcher: Watcher,
-        keep: int = 3,
     ) -> None:
-        self.recipe, self.folder, self.processes, self.technique = recipe, folder, processes, technique
-        self.intervals, self.seed, self.watcher = intervals, seed, watcher
-        self._identity = Identity(recipe.to_json(), seed, digest, initial)
+        """Set up a run, which begins or resumes with `resume` and `run`.
+
+        Args:
+            settings: what to train, where to, how often to do what.
+            model: to train, in place.
+            batches: where training images come from.
+            processes: that share the run.
+            watcher: who sees its progress.
+            features: of the perceptual loss, for recipes that have it.
+            validation: scores of whole images; None: none.
+            logs: where numbers and pictures are written to; None: nowhere.
+        """
+        self.settings, self.processes, self.watcher = settings, processes, watcher
+        self.recipe, self.folder, self.compute = settings.recipe, settings.folder, settings.compute
+        self.intervals = settings.intervals
         self._batches, self._features = batches, features
-        self._validation = validation if intervals.validate else None
+        self._validation = validation if settings.intervals.validate else None
         self._logs = logs or Logs((), watcher.say)
-        self._states = States(folder, keep)
+        self._states = States(settings.folder, settings.keep)
         self._stop = StopRequest(watcher.say)
         self.position = Position()
         self.model = model.to(processes.device).train()
@@ -88,7 +84,7 @@ class Trainer:
         self._owes_save = False
 
     def resume(self) -> Saved | None:
-        """Go on from the newest save that is whole; None for a new run.
+        """Resume from the newest save that is whole; None for a new run.
 
         Raises:
             CheckpointError: the saves belong to another recipe, seed, data set or start, or are all damaged.
@@ -96,7 +92,7 @@ class Trainer:
         saved = self._newest()
         if saved is None:
             return None
-        differences = self._identity.differences(saved.identity)
+        differences = self.settings.identity.differences(saved.identity)
         if differences:
             named = differences[:4] + ([f"{len(differences) - 4} more"] if len(differences) > 4 else [])
             raise CheckpointError(
@@ -110,7 +106,7 @@ class Trainer:
         """Whether the recipe has come to its end."""
         return self.position.stage >= len(self.recipe.stages)
 
-    def run(self) -> Ending:
+    def run(self) -> RunStatus:
         """Train until the recipe ends or somebody asks to stop; what was done is saved either way.
 
         Raises:
@@ -152,7 +148,7 @@ class Trainer:
     def _run_until_trouble(
         self, stage: Stage, trainer: StageTrainer
     ) -> Literal["done", "stopped", "failing", "unsound"]:
-        seed = seed_of("stage", self.seed, self.position.stage, self.position.backoffs)
+        seed = seed_of("stage", self.settings.seed, self.position.stage, self.position.backoffs)
         started, counted = time.monotonic(), 0
         for batch in self._batches(stage, seed, self.position.iteration, stage.iterations):
             values, skipped = trainer.iterate(batch, self.position.iteration)
@@ -225,8 +221,8 @@ class Trainer:
     def _trainer_of(self, stage: Stage) -> StageTrainer:
         if self._stage is None:
             with torch.random.fork_rng(devices=[]):  # of the discriminator's first weights
-                torch.manual_seed(seed_of("discriminator", self.seed, self.position.stage))
-                self._stage = StageTrainer(self.model, stage, self.technique, self.processes, self._features)
+                torch.manual_seed(seed_of("discriminator", self.settings.seed, self.position.stage))
+                self._stage = StageTrainer(self.model, stage, self.compute, self.processes, self._features)
         self._stage.slowdown = self._slowdown()
         return self._stage
 
@@ -272,7 +268,7 @@ class Trainer:
             if self._stage is not None:
                 tensors |= self._stage.state()
             write_weights(self.folder, "last", self.model)  # first: a save at the end means that they are written
-            self._states.save(self.position, tensors, self._identity, self._logs.memory())
+            self._states.save(self.position, tensors, self.settings.identity, self._logs.memory())
         self._owes_save = False
         self.processes.wait()
 
@@ -284,7 +280,7 @@ class Trainer:
         failed = False
         if self.processes.first and self._validation is not None and self._states.validated() != self.position.step:
             try:
-                with full_precision(self.model, self.technique):
+                with full_precision(self.model, self.compute):
                     result = self._validation(self.model)
             except SingularWeightError as error:
                 self.watcher.say(f"step {self.position.step}: {error}")

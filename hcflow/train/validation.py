@@ -1,4 +1,4 @@
-"""What a run is judged by: whole images that it does not train on, restored and scored; and pictures of them."""
+"""Validation: whole images that it does not train on, restored and scored; and pictures of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Validation:
 
     @torch.no_grad()
     def __call__(self, model: HCFlow) -> ValidationResult:
-        """Judge a model, which is left as it was."""
+        """Score a model, which is left as it was."""
         training = model.training
         model.eval()
         try:
@@ -85,8 +85,10 @@ class Validation:
         scale, tau = model.config.scale, model.config.temperature
         given = np.asarray(imresize(hr, 1 / scale), dtype=np.uint8)
         x = to_tensor(hr).to(device)
-        own = to_pixels(downscale_in_tiles(model, self._noised(model, x))[0]) if model.config.lr_in_latent else None
-        lr = own if own is not None and model.config.q is None else given
+        encoded = None
+        if model.config.lr_in_latent:
+            encoded = to_pixels(downscale_in_tiles(model, self._noised(model, x))[0])
+        lr = encoded if encoded is not None and model.config.q is None else given
         scores = self._inverse(model, x)
         pictures = [hr, lr.repeat(scale, 0).repeat(scale, 1)]
         for temperature in (0.0, tau):
@@ -96,8 +98,8 @@ class Validation:
             if self._plugin:
                 named = self._plugin.score(pictures[-1], hr, scale)
                 scores |= {f"{name}_tau{temperature:g}": value for name, value in named.items()}
-        if self._plugin and own is not None:
-            scores["lr_psnr"] = self._plugin.lr_psnr(own, given)
+        if self._plugin and encoded is not None:
+            scores["lr_psnr"] = self._plugin.lr_psnr(encoded, given)
         return scores, _row(pictures)
 
     def _inverse(self, model: HCFlow, x: torch.Tensor) -> dict[str, float]:

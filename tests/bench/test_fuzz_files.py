@@ -23,6 +23,7 @@ import scipy.io
 import torch
 from safetensors.torch import save_file
 
+from bench.contents import read_contents
 from bench.datasets.manifest import parse_manifest
 from bench.downloads import fetch, http
 from bench.downloads.archive import extract
@@ -31,7 +32,6 @@ from bench.downloads.fetch import Remote, download
 from bench.errors import BenchError
 from bench.structured import build
 from bench.weights import contents
-from bench.weights.contents import read_contents
 from bench.weights.entries import WeightEntry
 
 pytestmark = [

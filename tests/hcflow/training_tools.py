@@ -10,7 +10,8 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Losses, Recipe, Stage
 from hcflow.train.recipes import RECIPES
 from hcflow.train.session import new_model
-from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.settings import Intervals, TrainerSettings
+from hcflow.train.trainer import Trainer
 
 
 def tiny_recipe(name="rescale_x4", iterations=20, **changes):
@@ -53,17 +54,20 @@ ONE = Processes(0, 1, torch.device("cpu"))
 EVERY_FIVE = Intervals(5, 5, 0)
 
 
-def make_trainer(recipe, cache, folder, batches=None, intervals=EVERY_FIVE, **arguments):
-    """A trainer on one CPU process, and its recorder."""
+_COLLABORATORS = ("features", "validation", "logs")
+
+
+def make_trainer(recipe, cache, folder, batches=None, **arguments):
+    """A trainer on one CPU process, and its recorder; arguments are of the trainer or of its settings."""
 
     def default(stage, seed, start, stop):
         return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment), start, stop, pin=False)
 
     watcher = Recorder()
-    model = new_model(recipe, arguments.get("seed", 0))
-    where = {"processes": ONE, "intervals": intervals, "digest": cache.digest, "watcher": watcher}
-    trainer = Trainer(recipe, model, batches or default, folder, **where, **arguments)
-    return trainer, watcher
+    collaborators = {name: arguments.pop(name) for name in _COLLABORATORS if name in arguments}
+    settings = TrainerSettings(recipe, folder, **{"intervals": EVERY_FIVE, "digest": cache.digest, **arguments})
+    model = new_model(recipe, settings.seed)
+    return Trainer(settings, model, batches or default, ONE, watcher, **collaborators), watcher
 
 
 def stop_after(trainer, steps):

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from bench.contents import read_tensors, read_variables
 from bench.errors import BenchError
-from bench.weights.contents import read_tensors, read_variables
 
 State = Mapping[str, Tensor]
 Shapes = Mapping[str, tuple[int, ...]]

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from bench.cli.score import score_pair
 from bench.errors import BenchError
 from bench.metrics.metric import Measure
+from bench.runs.folders import Folders
+from bench.runs.folders import score as score_folders
 from bench.tracking.training import MlflowLog
 from bench.training import plugin as training
 from hcflow.images.io import Pixels, read_image, write_png
@@ -64,11 +66,14 @@ def points(client: MlflowClient, run: Run, name: str) -> list[tuple[int, float]]
 
 @pytest.mark.parametrize("scale", [4, 8])
 def test_scores_are_those_of_the_benchmark(tmp_path: Path, pair: tuple[Pixels, Pixels], scale: int) -> None:
-    for name, image in zip(("sr.png", "hr.png"), pair, strict=True):
-        write_png(tmp_path / name, image)
+    for name, image in zip(("sr", "hr"), pair, strict=True):
+        (tmp_path / name).mkdir()
+        write_png(tmp_path / name / "a.png", image)
     names = [(metric, space) for metric in ("psnr", "ssim") for space in ("y", "rgb")]
     measures = [Measure.parse(f"{metric}@{space},crop{scale},u8") for metric, space in names]
-    expected = score_pair(tmp_path / "sr.png", tmp_path / "hr.png", measures, scale)
+    folders = Folders([tmp_path / "sr"], tmp_path / "hr", None, "", scale)
+    (scored,) = score_folders(folders, measures, torch.device("cpu"))
+    expected = [scored.values[measure.id][0] for measure in measures]
     assert training.score(*pair, scale) == {f"{m}_{s}": value for (m, s), value in zip(names, expected, strict=True)}
 
 

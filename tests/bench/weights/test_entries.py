@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
+from bench.roots import weights_root
 from bench.structured import build
 from bench.weights import contents
 from bench.weights import entries as weights
@@ -197,7 +198,7 @@ def test_looking_for_weights_imports_no_torch() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("HCFLOW_WEIGHTS" not in os.environ, reason="needs HCFLOW_WEIGHTS with the real files")
 def test_the_real_files_are_recognised() -> None:
-    root = weights.weights_root()
+    root = weights_root()
     files = {path for path in root.rglob("*") if path.is_file() and path.name != "SOURCE.txt"}
     entries = [entry for entry in weight_entries().values() if entry.path in files]
     assert len(entries) >= 13

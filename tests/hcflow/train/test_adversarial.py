@@ -10,9 +10,9 @@ from training_tools import ONE, assert_same, make_trainer, parameters_of, stop_a
 from hcflow.errors import CheckpointError
 from hcflow.nets.perceptual import VGG19Features
 from hcflow.train.data import Patches
-from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.settings import Intervals
+from hcflow.train.stage import ComputeOptions, StageTrainer
 from hcflow.train.state import States
-from hcflow.train.trainer import Intervals
 
 
 def adversarial(cache, folder, **arguments):
@@ -55,7 +55,7 @@ def test_perceptual_loss_without_vgg19_is_one_line(cache, tmp_path):
 
 def test_generator_losses_leave_the_discriminator_alone(cache):
     trainer, _ = adversarial(cache, Path("unused"))
-    stage = StageTrainer(trainer.model, trainer.recipe.stages[1], Technique(), ONE, trainer._features)
+    stage = StageTrainer(trainer.model, trainer.recipe.stages[1], ComputeOptions(), ONE, trainer._features)
     untouched = []
     forward = stage._adversary.forward
 

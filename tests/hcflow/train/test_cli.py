@@ -282,7 +282,8 @@ def test_help_names_every_recipe_and_an_example(capsys):
     text = capsys.readouterr().out
     assert "sr_x4++" in text
     assert "case5" in text
-    assert "torchrun --nproc-per-node 8 -m hcflow train" in text
+    assert "--nproc-per-node 8 -m hcflow train" in text
+    assert "--processes 8" in text
 
 
 def test_training_needs_nothing_of_the_harness():

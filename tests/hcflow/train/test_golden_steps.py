@@ -8,7 +8,7 @@ from hcflow.official import key_map
 from hcflow.train.data import Batch
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Losses, Stage
-from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.stage import ComputeOptions, StageTrainer
 
 STEPS = 5
 LOSSES = {
@@ -36,15 +36,15 @@ class GoldenNoise:
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("technique", [Technique(), Technique(recompute=True)], ids=["plain", "recomputing"])
-def test_five_steps(name, technique, monkeypatch):
+@pytest.mark.parametrize("compute", [ComputeOptions(), ComputeOptions(recompute=True)], ids=["plain", "recomputing"])
+def test_five_steps(name, compute, monkeypatch):
     model, golden = untrained(name)
     description, _ = read(name)
     stage = Stage(
         "golden", LOSSES[name], STEPS, description["lr"], (), STEPS, batch=4, patch=32,
         betas=tuple(description["betas"]), clip_value=description["clip_value"], clip_norm=description["clip_norm"],
     )  # fmt: skip
-    trainer = StageTrainer(model, stage, technique, Processes(0, 1, torch.device("cpu")))
+    trainer = StageTrainer(model, stage, compute, Processes(0, 1, torch.device("cpu")))
     hr, lr = ((golden[key] * 255).round().to(torch.uint8) for key in ("hr", "lr"))
     got = []
     for step in range(STEPS):

@@ -10,8 +10,9 @@ from hcflow.checkpoint import read_notes
 from hcflow.errors import InputError
 from hcflow.train.folder import OutOfSpaceError
 from hcflow.train.observers import JsonLog, Logs
+from hcflow.train.settings import Intervals
 from hcflow.train.state import States
-from hcflow.train.trainer import DivergedError, Intervals
+from hcflow.train.trainer import DivergedError
 from hcflow.train.update import Updater
 from hcflow.train.validation import ValidationResult
 

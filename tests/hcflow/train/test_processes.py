@@ -22,8 +22,9 @@ from hcflow.data.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.session import new_model
-from hcflow.train.stage import Technique
-from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.stage import ComputeOptions
+from hcflow.train.settings import Intervals, TrainerSettings
+from hcflow.train.trainer import Trainer
 cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
 with joined("cpu") as processes:
     def batches(stage, seed, start, stop):
@@ -34,9 +35,9 @@ with joined("cpu") as processes:
     watcher = Recorder()
     folder = Path({folder!r}) / f"run{{processes.world}}-{accumulate}"
     recipe = tiny_recipe({recipe!r}, 4)
-    how = dict(technique=Technique(accumulate={accumulate}), intervals=Intervals(1, 2, 0), digest=cache.digest)
-    model = new_model(recipe, 0)
-    trainer = Trainer(recipe, model, batches, folder, processes=processes, watcher=watcher, **how)
+    compute = ComputeOptions(accumulate={accumulate})
+    settings = TrainerSettings(recipe, folder, compute, Intervals(1, 2, 0), digest=cache.digest)
+    trainer = Trainer(settings, new_model(recipe, 0), batches, processes, watcher)
     trainer.resume()
     assert trainer.run() == "finished"
     weights = float(sum(p.double().abs().sum() for p in trainer.model.parameters()))
@@ -99,7 +100,8 @@ from hcflow.data.cache import image_files, open_cache
 from hcflow.train.data import Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.session import new_model
-from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.settings import Intervals, TrainerSettings
+from hcflow.train.trainer import Trainer
 from hcflow.train.update import Updater
 from hcflow.train.validation import ValidationResult
 cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
@@ -120,9 +122,8 @@ with joined("cpu") as processes:
         return prefetched(Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share), start, stop, pin=False)
     watcher = Recorder()
     recipe = tiny_recipe("rescale_x4", 50, batch=2, patch=16)
-    how = dict(intervals=Intervals(5, 2, 10), digest=cache.digest, validation=Judge())
-    trainer = Trainer(recipe, new_model(recipe, 0), batches, Path({folder!r}) / "run", processes=processes,
-                      watcher=watcher, **how)
+    settings = TrainerSettings(recipe, Path({folder!r}) / "run", intervals=Intervals(5, 2, 10), digest=cache.digest)
+    trainer = Trainer(settings, new_model(recipe, 0), batches, processes, watcher, validation=Judge())
     trainer.resume()
     original = trainer._is_time_to_stop
     def stopping(iteration):

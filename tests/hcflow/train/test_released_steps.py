@@ -12,7 +12,7 @@ from training_tools import ONE
 from hcflow.model import HCFlow
 from hcflow.train.data import Batch
 from hcflow.train.recipe import Losses, Stage
-from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.stage import ComputeOptions, StageTrainer
 
 STEPS, TAU = 5, 0.9
 STAGE = Stage(
@@ -49,7 +49,7 @@ def setting(monkeypatch):
     model = randomise(HCFlow(SIZES["sr_x4"]).double()).train()
     features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3)).double()  # stands for VGG19
     monkeypatch.setattr("hcflow.train.stage.Discriminator", small_discriminator)
-    trainer = StageTrainer(model, STAGE, Technique(), ONE, features)
+    trainer = StageTrainer(model, STAGE, ComputeOptions(), ONE, features)
     hr, lr = images(model.config, height=32, width=32)
     return trainer, copy.deepcopy(model), copy.deepcopy(trainer.discriminator), features, hr, lr
 

@@ -8,7 +8,7 @@ import torch
 from training_tools import ONE, make_trainer, tiny_recipe
 
 from hcflow.train.data import Patches
-from hcflow.train.stage import StageTrainer, Technique
+from hcflow.train.stage import ComputeOptions, StageTrainer
 from hcflow.train.update import Updater
 
 
@@ -17,8 +17,8 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(cache):
     norms = []
     for parts in (1, 2, 4):
         recipe = tiny_recipe("sr_x4", 1)
-        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=Technique(accumulate=parts))
-        stage = StageTrainer(trainer.model, recipe.stages[0], trainer.technique, ONE)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), compute=ComputeOptions(accumulate=parts))
+        stage = StageTrainer(trainer.model, recipe.stages[0], trainer.compute, ONE)
         values, _ = stage.iterate(batch, 0)
         norms.append((float(values["nll"]), float(values["gradient_norm"])))
     assert norms[1] == pytest.approx(norms[0], rel=1e-5)
@@ -29,19 +29,24 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(cache):
 def test_lower_precision_and_recomputation_stay_close(name, cache):
     batch = Patches(cache, 32, 4, seed=0).at(0)
     losses = {}
-    for technique in (Technique(), Technique("bf16"), Technique(recompute=True), Technique("bf16", recompute=True)):
+    for compute in (
+        ComputeOptions(),
+        ComputeOptions("bf16"),
+        ComputeOptions(recompute=True),
+        ComputeOptions("bf16", recompute=True),
+    ):
         recipe = replace(tiny_recipe(name, 4), init="wide")  # the networks must do something, to show their precision
-        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=technique)
-        stage = StageTrainer(trainer.model, recipe.stages[0], technique, ONE)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), compute=compute)
+        stage = StageTrainer(trainer.model, recipe.stages[0], compute, ONE)
         for iteration in range(3):
             values, skipped = stage.iterate(batch, iteration)
         assert not any(map(bool, skipped))
-        losses[technique] = float(values["nll" if name == "sr_x4" else "pixel_hr"])
-    plain = losses[Technique()]
-    assert losses[Technique(recompute=True)] == pytest.approx(plain, rel=1e-5)
-    assert losses[Technique("bf16")] == pytest.approx(plain, rel=2e-2)
-    assert losses[Technique("bf16")] != plain
-    assert losses[Technique("bf16", recompute=True)] == pytest.approx(losses[Technique("bf16")], rel=1e-2)
+        losses[compute] = float(values["nll" if name == "sr_x4" else "pixel_hr"])
+    plain = losses[ComputeOptions()]
+    assert losses[ComputeOptions(recompute=True)] == pytest.approx(plain, rel=1e-5)
+    assert losses[ComputeOptions("bf16")] == pytest.approx(plain, rel=2e-2)
+    assert losses[ComputeOptions("bf16")] != plain
+    assert losses[ComputeOptions("bf16", recompute=True)] == pytest.approx(losses[ComputeOptions("bf16")], rel=1e-2)
 
 
 def test_joint_mode_takes_one_step_on_the_sum(cache, monkeypatch):
@@ -53,7 +58,7 @@ def test_joint_mode_takes_one_step_on_the_sum(cache, monkeypatch):
         recipe = tiny_recipe("sr_x4+", 2, update=update)
         trainer, _ = make_trainer(recipe, cache, Path("unused"))
         rates.clear()
-        values, _ = StageTrainer(trainer.model, recipe.stages[1], Technique(), ONE).iterate(batch, 0)
+        values, _ = StageTrainer(trainer.model, recipe.stages[1], ComputeOptions(), ONE).iterate(batch, 0)
         assert len(rates) == steps
         assert set(values) >= {"nll", "pixel_hr"}
 
@@ -61,10 +66,12 @@ def test_joint_mode_takes_one_step_on_the_sum(cache, monkeypatch):
 def test_a_step_waits_for_no_number(cache, monkeypatch):
     """No `item`, `bool`, `float` or `tolist` of a tensor inside a step: on a GPU each would wait for the device."""
     batch = Patches(cache, 32, 4, seed=0).at(0)
-    for name in ("sr_x4+", "rescale_x4"):
+    for name in ("sr_x4+", "sr_x4++", "rescale_x4"):
         recipe = tiny_recipe(name, 4)
         trainer, _ = make_trainer(recipe, cache, Path("unused"))
-        stage = StageTrainer(trainer.model, recipe.stages[-1], Technique(), ONE)
+        stage = StageTrainer(
+            trainer.model, recipe.stages[-1], ComputeOptions(), ONE, torch.nn.Conv2d(3, 4, 3) if "++" in name else None
+        )
         stage.iterate(batch, 0)  # the first one initialises
         with monkeypatch.context() as patch:
             for method in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy", "__index__"):
@@ -77,9 +84,9 @@ def test_a_step_waits_for_no_number(cache, monkeypatch):
 def test_compiled_networks_give_the_same_losses(cache):
     batch = Patches(cache, 32, 4, seed=0).at(0)
     losses = []
-    for technique in (Technique(), Technique(compile=True)):
+    for compute in (ComputeOptions(), ComputeOptions(compile=True)):
         recipe = tiny_recipe("rescale_x4", 3)
-        trainer, _ = make_trainer(recipe, cache, Path("unused"), technique=technique)
-        stage = StageTrainer(trainer.model, recipe.stages[0], technique, ONE)
+        trainer, _ = make_trainer(recipe, cache, Path("unused"), compute=compute)
+        stage = StageTrainer(trainer.model, recipe.stages[0], compute, ONE)
         losses.append([float(stage.iterate(batch, iteration)[0]["pixel_hr"]) for iteration in range(3)])
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)

@@ -12,8 +12,9 @@ from training_tools import ONE, Recorder, assert_same, make_trainer, parameters_
 from hcflow.checkpoint import load
 from hcflow.errors import CheckpointError
 from hcflow.train.session import new_model
+from hcflow.train.settings import Intervals, TrainerSettings
 from hcflow.train.state import States
-from hcflow.train.trainer import Intervals, Trainer
+from hcflow.train.trainer import Trainer
 
 TOOLS = Path(__file__).parents[1]
 
@@ -48,7 +49,7 @@ from pathlib import Path
 sys.path.insert(0, {tools!r})
 from training_tools import make_trainer, tiny_recipe
 from hcflow.data.cache import image_files, open_cache
-from hcflow.train.trainer import Intervals
+from hcflow.train.settings import Intervals
 cache = open_cache(image_files(Path({pictures!r})), 4, Path({folder!r}) / "decoded")
 trainer, _ = make_trainer(tiny_recipe("rescale_x4", 20), cache, Path({folder!r}) / "run", intervals=Intervals(5, 5, 0))
 trainer.resume()
@@ -105,11 +106,9 @@ def test_a_damaged_newest_save_costs_only_the_steps_since_the_one_before(cache, 
 )
 def test_saves_of_another_run_are_refused(cache, tmp_path, change, message):
     make_trainer(tiny_recipe("rescale_x4", 2), cache, tmp_path)[0].run()
-    arguments = {"recipe": tiny_recipe("rescale_x4", 2), "seed": 0, "digest": cache.digest}
-    changed = change(arguments)
-    recipe = changed.pop("recipe")
-    model = new_model(recipe, 0)
-    trainer = Trainer(recipe, model, lambda *_: (), tmp_path, processes=ONE, watcher=Recorder(), **changed)
+    arguments = change({"recipe": tiny_recipe("rescale_x4", 2), "seed": 0, "digest": cache.digest})
+    settings = TrainerSettings(folder=tmp_path, **arguments)
+    trainer = Trainer(settings, new_model(settings.recipe, 0), lambda *_: (), ONE, Recorder())
     with pytest.raises(CheckpointError, match=rf"saves of this run, got those of another \({message}\); .*--restart"):
         trainer.resume()
 
@@ -142,4 +141,4 @@ def test_signals_save_and_stop(cache, tmp_path, number):
     assert signal.getsignal(number) is handler
     assert States(tmp_path).latest(pytest.fail).position.step == trainer.position.step
     assert trainer.position.step in (4, 5)
-    assert "stopping after this step; the run can go on from there" in watcher.lines
+    assert "stopping after this step; the run can be resumed" in watcher.lines
