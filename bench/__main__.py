@@ -18,7 +18,8 @@ COMMANDS = {
     "data": ("data", "list, show, verify, import and fetch data sets"),
     "weights": ("weights", "list, show, import and fetch weights"),
     "score": ("score", "score a folder of images"),
-    "explain": ("score", "one pair of images under every known protocol"),
+    "explain": ("explain", "which protocol a number was made with"),
+    "methods": ("methods", "list the methods"),
     "perf": ("perf", "time the network on this machine's CPU"),
     "doctor": ("doctor", "check this machine"),
 }

@@ -88,13 +88,8 @@ class Folders:
             BenchError, ImageError: an image cannot be read, or the sizes do not agree.
         """
         draws = [to_rgb(read_opaque(_images(folder, "--sr")[name])) for folder in self.sr]
-        original, notes = self._hr(name), []
-        hr = None if original is None else mod_crop(original, self.scale)
-        if original is not None and hr is not None and hr.shape[:2] != original.shape[:2]:
-            notes.append(f"HR cropped from {_size(original)} to {_size(hr)}")
-            if all(draw.shape[:2] == original.shape[:2] for draw in draws):
-                draws = [mod_crop(draw, self.scale) for draw in draws]
-                notes.append("and SR with it")
+        original = self._hr(name)
+        hr, draws, notes = comparable(original, draws, self.scale)
         lr = None if self.lr is None else to_rgb(read_opaque(_images(self.lr, "--lr")[name])) / 255.0
         facts = {"deterministic": 1.0} if len(draws) == 1 else {"deterministic": 0.0}
         values = tuple((draw / 255.0).astype(np.float64) for draw in draws)
@@ -106,6 +101,33 @@ class Folders:
             manifest = load_manifest(self.dataset)
             return local.read_hr(manifest, next(entry for entry in manifest.images if entry.id == name))
         return None if self.hr is None else read_opaque(_images(self.hr, "--hr")[name])
+
+
+def comparable(
+    original: Pixels | None, draws: Sequence[Pixels], scale: int
+) -> tuple[Pixels | None, list[Pixels], list[str]]:
+    """(HR, draws, what was done): HR cropped to a multiple of the scale, and SR with it where it has HR's own size."""
+    if original is None:
+        return None, list(draws), []
+    hr = mod_crop(original, scale)
+    if hr.shape[:2] == original.shape[:2]:
+        return hr, list(draws), []
+    note = f"HR cropped from {_size(original)} to {_size(hr)}"
+    if any(draw.shape[:2] != original.shape[:2] for draw in draws):
+        return hr, list(draws), [note]
+    return hr, [mod_crop(draw, scale) for draw in draws], [note, "and SR with it"]
+
+
+def pair(hr: Path, sr: Path, scale: int) -> Evidence:
+    """What is known of one image and its original, made comparable as `Folders` does.
+
+    Raises:
+        BenchError, ImageError: an image cannot be read, or the sizes do not agree.
+    """
+    original, draws, _ = comparable(read_opaque(hr), [to_rgb(read_opaque(sr))], scale)
+    if original is not None and original.shape[:2] != draws[0].shape[:2]:
+        raise BenchError(f"expected SR and HR of one size, got {_size(draws[0])} and {_size(original)}; check {sr}")
+    return Evidence(((draws[0] / 255.0).astype(np.float64),), scale, original)
 
 
 def score(folders: Folders, measures: Sequence[Measure], device: torch.device) -> Iterator[Scored]:

@@ -1,4 +1,4 @@
-"""score, explain and doctor: the metrics for images of one's own, and what is wrong with a machine."""
+"""score and doctor: the metrics for images of one's own, and what is wrong with a machine."""
 
 from __future__ import annotations
 
@@ -64,19 +64,6 @@ def test_folders_that_do_not_fit(
 def test_a_folder_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--sr", str(tmp_path / "x"), "--hr", str(tmp_path)]) == 2
     assert "expected" in capsys.readouterr().err
-
-
-def test_explain_lists_the_variants(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    sr, hr = folders
-    assert main(["explain", str(hr / "b.png"), str(sr / "b.png")]) == 0
-    printed = capsys.readouterr().out
-    for variant in ("rgb,crop4,u8", "rgb,crop0,u8", "y,crop4,u8", "y8,crop0,u8"):
-        assert variant in printed
-    assert "grey=direct" not in printed
-    for folder in (sr, hr):
-        write_png(folder / "b.png", HR[:40, :44, 0])
-    assert main(["explain", str(hr / "b.png"), str(sr / "b.png")]) == 0
-    assert "y,crop4,u8,grey=direct" in capsys.readouterr().out
 
 
 def test_doctor_finds_two_cv2_wheels(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
