@@ -220,7 +220,8 @@ def _images(folder: Path, option: str) -> dict[str, Path]:
 def _same(sr: Path, names: set[str], other: Path, others: set[str], option: str) -> None:
     missing, extra = sorted(others - names), sorted(names - others)
     if missing or extra:
-        what = f"{missing[0]} has no SR image" if missing else f"{extra[0]} has no image in {option}"
+        kind = "LR" if option == "--lr" else "SR" if option == "--sr" else "HR"
+        what = f"{missing[0]} has no SR image" if missing else f"{extra[0]} has no {kind} image"
         raise BenchError(
             f"{sr}: expected the image names of {other}, got {len(missing)} missing, {len(extra)} extra ({what})"
         )

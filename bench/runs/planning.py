@@ -63,9 +63,9 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
     Returns:
         (manifests, whether the fallback was taken).
     """
-    local.require_data_root()
     if chosen := [load_manifest(name) for name in dict.fromkeys(names)]:
         return chosen, False
+    local.require_data_root()
     manifests = [load_manifest(name) for name in suite.datasets]
     if all(local.presence(manifest).state == "missing" for manifest in manifests):
         return [*manifests, load_manifest(suite.fallback)], True

@@ -14,9 +14,9 @@ import scipy.io
 import torch
 from safetensors.torch import save_file
 
+from bench import contents
 from bench.contents import read_contents
 from bench.errors import BenchError
-from bench.weights import contents
 
 STATE = {"a": torch.zeros(3, 4), "b": torch.ones(5), "steps": torch.tensor(7)}
 

@@ -23,6 +23,7 @@ import scipy.io
 import torch
 from safetensors.torch import save_file
 
+from bench import contents
 from bench.contents import read_contents
 from bench.datasets.manifest import parse_manifest
 from bench.downloads import fetch, http
@@ -31,7 +32,6 @@ from bench.downloads.digests import DigestRecord
 from bench.downloads.fetch import Remote, download
 from bench.errors import BenchError
 from bench.structured import build
-from bench.weights import contents
 from bench.weights.entries import WeightEntry
 
 pytestmark = [

@@ -254,7 +254,7 @@ def test_a_run_can_fetch_what_is_missing(
 ) -> None:
     monkeypatch.setenv("HCFLOW_OFFLINE", "1")
     arguments = ["run", "--table", "4", "--method", "bicubic", "--dataset", "Set5", "--fetch"]
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2  # nothing could run
     captured = capsys.readouterr()
     assert "error: " in captured.err  # the set that could not be had
     assert "offline" in captured.err

@@ -101,7 +101,8 @@ def test_an_unknown_set_lists_the_choices() -> None:
 def test_a_mistake_in_a_manifest_is_an_error_that_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Bad.toml").write_text('title = "t"\nlicense = "l"\n')
     monkeypatch.setattr(manifest, "_folder", lambda: tmp_path)
-    with pytest.raises(BenchError, match=r"datasets/Bad.toml: unknown key 'license'; choose from name, title, licence"):
+    message = r"datasets/Bad.toml: unknown key 'license'; did you mean licence\? choose from name, title, licence"
+    with pytest.raises(BenchError, match=message):
         load_manifest("Bad")
 
 

@@ -178,7 +178,7 @@ def mixed(tmp_path) -> Table:
     plan = {
         ("Bicubic", "Set5", "psnr_y"): {"images": near},
         ("Bicubic", "Sample", "psnr_y"): {"images": near},
-        ("SRCNN", "Set5", "psnr_y"): {"images": [Image("baby", (29.0,), (29.0,))]},
+        ("RDN", "Set5", "psnr_y"): {"images": [Image("baby", (29.0,), (29.0,))]},
         ("EDSR", "Set5", "psnr_y"): {
             "images": [Image("baby", (math.inf,), (math.inf,)), Image("bird", (30.0,), (30.0,))]
         },
@@ -196,7 +196,7 @@ def hostile(tmp_path) -> Table:
     suite = replace(suite, title=HOSTILE, source=HOSTILE, rows=rows, datasets=("Set5", f"D {HOSTILE}"))
     plan = {
         (HOSTILE, "Set5", "psnr_y"): {"images": [Image(HOSTILE, (28.42,), (28.42,))]},
-        ("SRCNN", "Set5", "psnr_y"): {"reason": HOSTILE},
+        ("RDN", "Set5", "psnr_y"): {"reason": HOSTILE},
     }
     table = table_of(suite, tmp_path, plan)
     about = {"commit": HOSTILE, "dirty": None, "versions": {HOSTILE: "1"}, "processor": HOSTILE}

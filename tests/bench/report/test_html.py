@@ -100,7 +100,7 @@ def test_each_value_opens_its_cell_and_each_verdict_has_text(mixed, tmp_path):
         ("Bicubic, Set5, PSNR (Y)", "28.42✓matches"),
         ("Bicubic, Sample, PSNR (Y)", "28.44"),
         ("Bicubic, Sample, PSNR (Y)", "28.42○no published value"),
-        ("SRCNN, Set5, PSNR (Y)", "29.00✗differs"),
+        ("RDN, Set5, PSNR (Y)", "29.00✗differs"),
         ("EDSR, Set5, PSNR (Y)", "∞▲better"),
         ("IRN, Set5, PSNR (Y)", "36.10◐partial"),
         ("HCFlow, Set5, PSNR (Y)", "37.00▲better"),
@@ -131,7 +131,7 @@ def test_columns_sort_by_what_was_measured_else_by_what_was_published(mixed, tmp
     assert body(page, "Bicubic")[1] == pytest.approx(28.44)
     assert body(page, "RCAN")[1] == 32.63
     assert body(page, "EDSR")[1] == "Infinity"
-    assert body(page, "SRCNN")[9] is None
+    assert body(page, "RDN")[9] is None
     for attributes, _ in page.all("th"):
         assert attributes.get("aria-sort", "none") == "none"
 

@@ -67,7 +67,7 @@ def test_cells_of_every_kind(mixed):
     assert row(grid, "Bicubic")[place] == "**28.44**"
     own = next(line for line in grid if line[0].startswith("Bicubic,<br>paper's&nbsp;protocol"))
     assert own[place] == "**28.42**&nbsp;✓<br>(28.42)"
-    assert row(grid, "SRCNN")[place] == "**29.00**&nbsp;✗<br>(30.48)"
+    assert row(grid, "RDN")[place] == "**29.00**&nbsp;✗<br>(32.47)"
     assert row(grid, "EDSR")[place] == "**∞**&nbsp;▲<br>(32.62)"
     assert row(grid, "IRN")[place] == "**36.10**&nbsp;◐<br>1&nbsp;of&nbsp;5&nbsp;images<br>(36.19)"
     assert re.fullmatch(r"–<sup>\d+</sup><br>\(32\.63\)", row(grid, "RCAN")[place])

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench import contents
 from bench.errors import BenchError
 from bench.roots import weights_root
 from bench.structured import build
-from bench.weights import contents
 from bench.weights import entries as weights
 from bench.weights.acquire import import_file
 from bench.weights.entries import WeightEntry, recorded_digests, weight_entries
@@ -85,7 +85,7 @@ def test_the_networks_of_the_paper_have_its_numbers_of_parameters() -> None:
         ({"params": ["1"]}, "x.params[0]: expected int, got '1'"),
         ({"kind": "pickle"}, "x.kind: got 'pickle'; choose from hcflow, tensors, matlab"),
         ({"shipped": 1}, "x.shipped: expected bool, got 1"),
-        ({"license": "l"}, "x: unknown key 'license'; choose from id, file"),
+        ({"license": "l"}, "x: unknown key 'license'; did you mean licence? choose from id, file"),
         ({"file": None}, "x.file: expected str, got None"),
     ],
 )
