@@ -56,7 +56,7 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table", "9"], "expected a table of 1, 2, 3, 4"),
+        (["--table", "9"], "expected a table of beyond, 1, 2, 3, 4"),
         (["--table", "4", "--method", "bicubik"], "did you mean Bicubic?"),
         (["--table", "4", "--dataset", "Set6"], "did you mean Set5?"),
         (["--table", "4", "--device", "cuda:99"], "expected auto, cpu, or a device of this machine, got 'cuda:99'"),
