@@ -14,7 +14,8 @@ from hcflow.cli.entry import say
 if TYPE_CHECKING:
     from bench.datasets.manifest import Manifest
     from bench.runs.explaining import Printed
-    from bench.runs.recipes import Explanation, Found, Recipe, Values
+    from bench.runs.recipes import Recipe
+    from bench.runs.searching import Explanation, Found, Values
     from bench.suites.suite import Row, Suite
 
 _WIDTH = 80
@@ -27,7 +28,7 @@ def explain_row(args: argparse.Namespace) -> int:
     from bench.runs.planning import why_not
     from bench.runs.precision import arithmetic
     from bench.runs.provenance import choose_device
-    from bench.runs.recipes import explain
+    from bench.runs.searching import explain
 
     suite = _suite(args)
     rows = suite.select([args.row])
@@ -76,7 +77,7 @@ def _present(suite: Suite, name: str) -> Manifest:
 
 def _others(args: argparse.Namespace, suite: Suite, row: Row) -> list[Manifest]:
     """The sets that the choice is then tried on: those asked for, else all with published values that are at hand."""
-    from bench.runs.recipes import columns_of
+    from bench.runs.searching import columns_of
 
     wanted = list(dict.fromkeys(args.hold_out))
     if wanted == ["none"]:

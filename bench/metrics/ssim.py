@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.metrics.metric import Evidence, Metric, NotApplicable, Score, Scorer, Variant
@@ -20,7 +21,7 @@ WINDOW = 11
 _SIGMA = 1.5
 _RADIUS = WINDOW // 2
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_ROWS = 32  # of the result, computed at a time: what is in between then stays in the cache
+_PIXELS = 1 << 17  # of the result, computed at a time
 
 
 def ssim(sr: View, hr: View) -> float:
@@ -45,48 +46,67 @@ def ssim(sr: View, hr: View) -> float:
             f"got {sr.shape[1]}x{sr.shape[0]}; leave the image out or use a larger one"
         )
     planes = [(sr, hr)] if sr.ndim == 2 else [(sr[..., channel], hr[..., channel]) for channel in range(sr.shape[2])]
-    return sum(_plane(*plane) for plane in planes) / len(planes)
+    height, width = sr.shape[:2]
+    rows = min(max(_PIXELS // width, 16), height - WINDOW + 1)
+    buffers = np.empty((6, rows + WINDOW - 1, width))
+    return sum(_plane(*plane, rows, buffers) for plane in planes) / len(planes)
 
 
-def _plane(sr: View, hr: View) -> float:
-    """SSIM of one channel: one plane at a time, in strips, is three times as fast as all channels side by side."""
+def _plane(sr: View, hr: View, rows: int, buffers: NDArray[np.float64]) -> float:
+    """SSIM of one channel, `rows` of the result at a time: much faster than all channels side by side."""
     total, count = 0.0, 0
-    for row in range(0, len(sr) - WINDOW + 1, _ROWS):
-        rows = slice(row, row + _ROWS + WINDOW - 1)
-        part = _map(np.ascontiguousarray(sr[rows]), np.ascontiguousarray(hr[rows]))
-        total, count = total + float(part.sum()), count + part.size
+    for row in range(0, len(sr) - WINDOW + 1, rows):
+        part = slice(row, row + rows + WINDOW - 1)
+        x, y = sr[part], hr[part]
+        values = _map(x, y, buffers[:, : len(x)])
+        total, count = total + float(values.sum()), count + values.size
     return total / count
 
 
-def _map(x: View, y: View) -> View:
+def _map(x: View, y: View, buffers: NDArray[np.float64]) -> View:
     """SSIM at every place where the window lies inside.
 
     (2 mx my + C1)(2 cov + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)), times 4 above and below, by way of the sum and the
     difference of the two images: A and B are the squares of their means, P and Q their variances, and it becomes
     (A - B + 2 C1)(P - Q + 2 C2) / ((A + B + 2 C1)(P + Q + 2 C2)).
+
+    Args:
+        x: (H, W).
+        y: the same.
+        buffers: six of the same shape to compute in: fresh memory costs more than the arithmetic.
     """
-    total, difference = x + y, x - y
-    a, b = _blur(total), _blur(difference)
-    p, q = _blur(np.square(total, out=total)), _blur(np.square(difference, out=difference))
-    p -= np.square(a, out=a)
-    q -= np.square(b, out=b)
+    whole = list(buffers)
+    np.add(x, y, out=whole[0])
+    np.subtract(x, y, out=whole[1])
+    _blur(whole[0], whole[2])
+    _blur(whole[1], whole[3])
+    np.square(whole[0], out=whole[0])
+    np.square(whole[1], out=whole[1])
+    _blur(whole[0], whole[4])
+    _blur(whole[1], whole[5])
+    above, other, a, b, p, q = (image[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS] for image in whole)
+    np.square(a, out=a)
+    np.square(b, out=b)
+    p -= a
+    q -= b
     a += 2 * _C1
     p += 2 * _C2
-    above = a - b
-    above *= p - q
+    np.subtract(a, b, out=above)
+    np.subtract(p, q, out=other)
+    above *= other
     a += b
     p += q
     a *= p
-    return np.divide(above, a, out=above)
+    above /= a
+    return above
 
 
-def _blur(image: View) -> View:
-    """The Gaussian mean around each pixel, where the window lies inside."""
+def _blur(image: View, result: View) -> None:
+    """The Gaussian mean around each pixel."""
     import cv2
 
     taps = _taps()
-    blurred: View = cv2.sepFilter2D(image, cv2.CV_64F, taps, taps, borderType=cv2.BORDER_REPLICATE)
-    return blurred[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
+    cv2.sepFilter2D(image, cv2.CV_64F, taps, taps, dst=result, borderType=cv2.BORDER_REPLICATE)
 
 
 @lru_cache(maxsize=1)

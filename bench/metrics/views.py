@@ -252,7 +252,8 @@ def _inside(image: NDArray[Pixel], protocol: Protocol) -> NDArray[Pixel]:
 
 def _view(rgb: NDArray[np.generic], was_grey: bool, protocol: Protocol) -> View:
     if protocol.space == "rgb":
-        return rgb.astype(np.float64)
+        # plane after plane in memory: SSIM takes one at a time
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=np.float64).transpose(1, 2, 0)
     direct = was_grey and protocol.grey == "direct"
     if protocol.space == "y8" and not direct:
         return rounded_luma(rgb)

@@ -54,7 +54,7 @@ def _first_failure(processes: list[SpawnProcess]) -> int:
     waiting = {process.sentinel: process for process in processes}
     while waiting:
         for sentinel in wait(list(waiting)):
-            process = waiting.pop(sentinel)  # type: ignore[index]
+            process = waiting.pop(sentinel)  # type: ignore[arg-type]  # the sentinels are what was given
             process.join()
             if process.exitcode:
                 for other in waiting.values():
