@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             errors = (BenchError, ImageError)
         if name not in commands.choices:
             commands.add_parser(name, help=summary)
-    return run_command(parser, arguments, errors, "every finished image is kept; run the same command to go on")
+    return run_command(parser, arguments, errors, "every finished image is kept; run the same command to resume")
 
 
 def _version() -> str:

@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="what is present, partial, missing, one set a line")
     listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="all that is known of some of them: licence, terms, how to get them")
+    showing = actions.add_parser("show", help="details of data sets: licence, terms, how to get them")
     showing.add_argument("names", nargs="+", metavar="NAME")
     showing.set_defaults(run=_show)
     for command in (listing, showing):

@@ -24,7 +24,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "doctor",
         "check this machine",
         description="Print versions, device, data sets and weights that runs on this machine would use, what each is "
-        "needed for, and which tables could run. Exit code 2 if something is broken (not if something is missing).",
+        "needed for, and what keeps a table from running. "
+        "Exit code 2 if something is broken (not if something is missing).",
     )
     parser.set_defaults(run=_doctor)
 
@@ -35,7 +36,7 @@ def installed() -> set[str]:
 
 
 def problems() -> list[str]:
-    """What breaks runs on this machine, each with its mend."""
+    """What breaks runs on this machine, each with its remedy."""
     cv2 = sorted(name for name in installed() if name.startswith("opencv-") and "python" in name)
     found = []
     if len(cv2) > 1:
@@ -86,7 +87,7 @@ def _doctor(args: argparse.Namespace) -> int:
     for shortcoming in lacking:
         print(f"missing: {shortcoming}")
     if not wrong:
-        print("the software is sound" + ("" if lacking else ", and nothing is missing"))
+        print("the installation is fine" + ("" if lacking else ", and nothing is missing"))
     return 2 if wrong else 0
 
 

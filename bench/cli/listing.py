@@ -14,10 +14,10 @@ from bench.suites.suite import load_suite, suite_names
 
 
 def print_tables() -> int:
-    """Every table with its rows, and what each lacks here."""
+    """Every table with its rows, and what each still needs here."""
     for name in suite_names():
         suite = load_suite(name.removeprefix("table"))
-        table = grid("row", "what it lacks", title=f"{name}: {suite.title}")
+        table = grid("row", "what it needs", title=f"{name}: {suite.title}")
         manifests = [load_manifest(dataset) for dataset in suite.datasets]
         for row in suite.rows:
             lacks = why_not(row) or "; ".join(filter(None, (why_not(row, manifest) for manifest in manifests)))
@@ -40,6 +40,7 @@ def print_forecast(request: Request) -> int:
     console().print(table)
     known = [one.seconds for one in forecasts if not one.reason and one.seconds is not None]
     unknown = sum(not one.reason and one.seconds is None for one in forecasts)
-    rest = f", and {unknown} rows on data sets of which no earlier record tells" if unknown else ""
-    print(f"about {duration(sum(known))}{rest}; nothing was run")
+    parts = [f"about {duration(sum(known))}"] if known else []
+    parts += [f"no estimate for {unknown} of the lines: no earlier records"] if unknown else []
+    print("; ".join([*parts, "nothing was run"]))
     return 0

@@ -1,7 +1,7 @@
-"""python -m bench perf: how long encode, decode and five draws take, against what this machine could do at best.
+"""python -m bench perf: time encode, decode and five draws, and compare with what this machine could do at best.
 
-The best is measured here and now: the fastest 3x3 convolution of the shapes that the conditioners use. A share of 100 %
-would mean that nothing but convolutions at that speed is left.
+The best is the fastest 3x3 convolution with the shapes that the conditioners use, timed on the spot. A share of 100 %
+would mean that all time is spent in convolutions at that speed.
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ Measure a table: print what the paper published, what was measured, and whether 
 HTML, markdown, LaTeX and JSON. What an earlier run finished is not computed again; Ctrl-C or kill -9 loses at most the
 image in flight, and the same command resumes.
 
-Nothing is downloaded unless --fetch is given. Where none of the table's data sets is at hand, it runs on Sample, three
-photographs that come with scikit-image, to which published numbers do not apply.
+Nothing is downloaded unless --fetch is given. If none of the table's data sets is present, Sample is used: three
+photographs that come with scikit-image. Published numbers do not apply to them.
 """
 _EXAMPLES = """\
 examples:
-  python -m bench run --list                              tables, rows, and what each row lacks
-  python -m bench run --table 4                           every row and data set that is at hand
+  python -m bench run --list                              tables, rows, and what each row needs
+  python -m bench run --table 4                           every row and data set that is present
   python -m bench run --table 4 --fetch                   download the missing data sets first
   python -m bench run --table 4 --method Bicubic --dataset Set5 Set14
   python -m bench run --table 2 --dataset Sample --also niqe@live brisque@live
@@ -47,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_table(what)
     add_suite(what)
     what.add_argument("--ablation", metavar="CASE", help="a row of table 1: case1 .. case5, or all")
-    what.add_argument("--list", action="store_true", help="list tables and rows, and what each row lacks")
+    what.add_argument("--list", action="store_true", help="list tables and rows, and what each row needs")
     parser.add_argument("--method", nargs="+", action="extend", default=[], metavar="NAME", help=_METHOD)
     parser.add_argument(
         "--dataset", nargs="+", action="extend", default=[], metavar="NAME", help="only these data sets"
@@ -57,20 +57,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     parser.add_argument("--precision", type=one_of("fp32", "tf32", "bf16"), default="fp32", help=_PRECISION)
     parser.add_argument("--keep-images", action="store_true", help="keep the restored images in OUT/images")
-    parser.add_argument("--dry-run", action="store_true", help="say what would run and how long it would take")
+    parser.add_argument("--dry-run", action="store_true", help="print what would run and how long it would take")
     own = parser.add_argument_group("weights of your own, as a row beside the paper's")
     own.add_argument("--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or trained here")
-    own.add_argument("--as", dest="name", default="", metavar="NAME", help="of that row (default: the file's name)")
+    own.add_argument(
+        "--as", dest="name", default="", metavar="NAME", help="name of that row (default: the file's name)"
+    )
     own.add_argument("--budget", metavar="BUDGET", help="with --ablation: train the case, unless that was done before")
-    own.add_argument("--train-data", nargs="+", default=[], metavar="DIR", help="for --budget (smoke: Sample)")
+    own.add_argument(
+        "--train-data",
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="training images for --budget (default for smoke: Sample)",
+    )
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
     parser.set_defaults(run=_run)
 
 
 _METHOD = "only these rows: a row (HCFlow), all rows of a method (hcflow), spandrel:FILE, onnx:FILE or module:object"
-_ALSO = "further measures, such as niqe@live or pyiqa:dists"
-_PRECISION = "of the arithmetic: fp32 (IEEE), or tf32 or bf16 as rows of their own (default: fp32)"
+_ALSO = "additional measures, such as niqe@live or pyiqa:dists"
+_PRECISION = "arithmetic: fp32 (IEEE); tf32 and bf16 become rows of their own (default: fp32)"
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -216,8 +224,8 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
     if outcome.fallback:
         number = request.suite.name.removeprefix("table")
         print(
-            f"None of the table's data sets is at hand, so this ran on {request.suite.fallback}.\n"
-            f"To get them and run on them: nox -s reproduce_table{number} -- --fetch"
+            f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
+            f"To download them and run on them: nox -s reproduce_table{number} -- --fetch"
         )
     print("written: " + ", ".join(str(path) for path in written))
     print(tracker.summary())
@@ -238,5 +246,5 @@ def _exit_code(outcome: Outcome) -> int:
     if outcome.problems:
         count = len(outcome.problems)
         what = "1 problem" if count == 1 else f"{count} problems"
-        print(f"error: {what}, the first: {outcome.problems[0]}; what was measured is kept", file=sys.stderr)
+        print(f"error: {what}, the first: {outcome.problems[0]}; finished measurements are kept", file=sys.stderr)
     return 2 if outcome.problems or not outcome.ran else 0

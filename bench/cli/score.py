@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Score SR images as the tables do. HR images have the same names; they are cropped (bottom, right) to a multiple of the
-scale, as the images of a benchmark are. Without HR images, the metrics that need none are taken.
+scale, as the images of a benchmark are. Without HR images, NIQE and BRISQUE are measured, which need none.
 """
 _EXAMPLES = """\
 examples:
@@ -41,10 +41,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--sr", type=Path, nargs="+", required=True, metavar="DIR", help="SR images; one folder a draw")
     parser.add_argument("--hr", type=Path, metavar="DIR", help="HR images, with the same names")
     parser.add_argument("--lr", type=Path, metavar="DIR", help="the LR images that were restored")
-    parser.add_argument("--dataset", default="", metavar="NAME", help="a data set that is at hand, in place of --hr")
+    parser.add_argument("--dataset", default="", metavar="NAME", help="a data set that is present, in place of --hr")
     parser.add_argument("--measure", nargs="+", action="extend", default=[], metavar="ID", help=_MEASURE)
     parser.add_argument("--table", metavar="N", help="with --as: put the result into this table as a row")
-    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="of that row")
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="name of that row")
     parser.add_argument("--format", choices=["text", "json", "csv", "html"], default="text", help="(default: text)")
     parser.add_argument("--scale", type=int, choices=range(1, 17), metavar="N", help="(default: 4, or the table's)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")

@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "show",
         "print a table from its records",
         _EXAMPLES,
-        description="Print a table as the records have it. Nothing is measured.",
+        description="Print a table from the records of earlier runs. Nothing is measured.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
     add_table(what)

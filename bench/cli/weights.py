@@ -11,9 +11,9 @@ from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
 _DESCRIPTION = """\
-Weights live in $HCFLOW_WEIGHTS (else in the user cache). A file is used only if its SHA-256 is the known one. Where
-none is published, the file is loaded (no code from it is run) and its network compared with what is expected; the
-digest of the first file that was right is recorded and compared ever after.
+Weights live in $HCFLOW_WEIGHTS (else in the user cache). A file is used only if its SHA-256 is the published one.
+Where none is published, the file is loaded (without running code from it) and its network is validated; the digest of
+the first valid file is recorded and compared from then on.
 """
 _EXAMPLES = """\
 examples:
@@ -29,10 +29,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `weights list | show | import | fetch`."""
     parser = subparser(commands, "weights", "list, show, import and fetch weights", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what is present and what is missing, one file a line")
+    listing = actions.add_parser("list", help="what is present and what is missing, one file per line")
     _add_format(listing)
     listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="all that is known of some of them")
+    showing = actions.add_parser("show", help="details of files: source, digest, size, how to get them")
     showing.add_argument("names", nargs="+", metavar="NAME")
     _add_format(showing)
     showing.set_defaults(run=_show)

@@ -79,7 +79,7 @@ class Tracker:
         """Where the runs are and how to look at them, or how to import them later."""
         catch_up = f"python -m bench track --out {self.out}"
         if self.failure:
-            return f"MLflow: nothing lost, but not mirrored ({self.failure}); when that is mended: {catch_up}"
+            return f"MLflow: not mirrored ({self.failure}); the results are kept. To import them later: {catch_up}"
         uri = without_password(self.uri)
         served = "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}  then  "
         link = self._store.link(self._experiment) if self._experiment else uri

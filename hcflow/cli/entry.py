@@ -6,6 +6,8 @@ import argparse
 import difflib
 import io
 import os
+import re
+import shutil
 import sys
 import textwrap
 import traceback
@@ -54,15 +56,24 @@ def subparser(
     parser = commands.add_parser(
         name,
         help=summary,
-        description=text if "\n" in text else textwrap.fill(text, 100),
+        description=_filled(text),
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="print results and errors only")
-    loudness.add_argument("--verbose", action="store_true", help="say more; print a traceback with an error")
+    loudness.add_argument("--verbose", action="store_true", help="print details, and a traceback with an error")
     parser.set_defaults(command_parser=parser)
     return parser
+
+
+def _filled(text: str) -> str:
+    """Paragraphs, and lines that begin with `Word: `, filled to the terminal's width, at most 100 columns."""
+    width = min(shutil.get_terminal_size().columns - 2, 100)
+    parts = re.split(r"\n(?=\n|\w+: )", text.strip("\n"))
+    return "\n".join(
+        ("\n" if part.startswith("\n") else "") + textwrap.fill(" ".join(part.split()), width) for part in parts
+    )
 
 
 def say(text: str, detail: bool = False) -> None:

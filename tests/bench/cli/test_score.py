@@ -73,4 +73,4 @@ def test_doctor_finds_two_cv2_wheels(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "opencv-python and opencv-python-headless overwrite each other" in capsys.readouterr().out
     monkeypatch.setattr(doctor, "installed", lambda: both - {"opencv-python"})
     assert main(["doctor"]) == 0
-    assert "the software is sound" in capsys.readouterr().out
+    assert "the installation is fine" in capsys.readouterr().out

@@ -149,7 +149,7 @@ def test_doctor_says_what_could_not_run(
     assert f"missing: table4 can run on {which} of its 5 data sets whole; missing: " in printed
     assert "missing: table4 lacks " in printed
     assert "nothing is" not in printed
-    assert printed.endswith("the software is sound\n")
+    assert printed.endswith("the installation is fine\n")
 
 
 def test_doctor_is_content_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +159,12 @@ def test_doctor_is_content_where_nothing_is_missing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(local, "presence", lambda manifest: local.Presence(manifest.images, ()))
     monkeypatch.setattr(entries, "state", lambda entry: "present")
     assert doctor.shortcomings([load_suite(name) for name in suite_names()]) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_80_columns(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    prose = re.split(r"^examples?:$", capsys.readouterr().out, maxsplit=1, flags=re.MULTILINE)[0]
+    assert [line for line in prose.splitlines() if len(line) > 80] == []
