@@ -157,6 +157,7 @@ def _trainer(
         patches = Patches(cache, stage.patch, stage.batch, seed, stage.augment, *share)
         return prefetched(patches, start, stop, pin=processes.device.type == "cuda")
 
+    model = _model(settings)  # first: it says what is wrong with the weights to begin with
     run = TrainerSettings(
         settings.recipe,
         settings.folder,
@@ -168,7 +169,6 @@ def _trainer(
         settings.keep,
     )
     validation = Validation(settings.validation, plugin) if settings.validation else None
-    model = _model(settings)
     return Trainer(run, model, batches, processes, watcher, features=features, validation=validation, logs=logs)
 
 

@@ -115,12 +115,12 @@ def one_line_error(capsys):
     [
         (("--data", "none"), "expected a folder of images, got none, which does not exist; check the path"),
         (("--data", "Gone"), "Gone: expected a data set, got none; fetch it"),
-        (("--set", "pathc=3"), "unknown key 'pathc'; choose from"),
+        (("--set", "pathc=3"), "unknown key 'pathc'; did you mean patch? choose from"),
         (
             ("--set", "patch=512"),
             "got none among 6 (the largest is 64x60); use larger images, or patches of 32 at most",
         ),
-        (("--recipe", "sr_x5"), "unknown recipe 'sr_x5'; choose from sr_x4, sr_x4+"),
+        (("--recipe", "sr_x5"), "unknown recipe 'sr_x5'; did you mean sr_x8? choose from sr_x4, sr_x4+"),
         (("--accumulate", "3"), "expected a batch that 1 process with --accumulate 3 can share equally, got 2"),
         (("--recipe", "sr_x4++", "--accumulate", "2"), "expected --accumulate 1 for the adversarial loss, got 2"),
         (("--accumulate", "0"), "expected --accumulate >= 1, got 0"),

@@ -27,8 +27,14 @@ def test_the_papers_schedules():
     rescaling = RECIPES["rescale_x4"].stages[0]
     assert rescaling.losses == Losses(pixel_hr=1.0, pixel_lr=0.05, latent=1e-5)
     assert rescaling.halve_at == (100_000, 200_000, 300_000, 400_000, 450_000)
-    assert {stage.clip_value for one in RECIPES.values() for stage in one.stages} == {5.0}
-    assert {stage.clip_norm for one in RECIPES.values() for stage in one.stages} == {100.0}
+    papers = [stage for name, one in RECIPES.items() if not name.endswith("_small") for stage in one.stages]
+    assert {(stage.clip_value, stage.clip_norm) for stage in papers} == {(5.0, 100.0)}
+    assert {one.init for name, one in RECIPES.items() if not name.endswith("_small")} == {"released"}
+
+
+def test_the_small_network_fits_into_3_megabytes_of_float16():
+    model = new_model(RECIPES["sr_x4_small"], 0)
+    assert 2 * sum(parameter.numel() for parameter in model.parameters()) < 3e6
 
 
 def test_every_network_of_the_paper_has_a_recipe():
