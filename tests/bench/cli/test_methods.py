@@ -34,7 +34,7 @@ def test_json_has_the_digest_of_what_is_at_hand(capsys: pytest.CaptureFixture[st
     assert main(["methods", "hcflow", "--format", "json"]) == 0
     (hcflow,) = json.loads(capsys.readouterr().out)
     shipped = [one for one in hcflow["files"] if one["state"] == "shipped"]
-    assert [one["id"] for one in shipped] == ["HCFlow_rescaling_x4_ours"]
+    assert [one["id"] for one in shipped] == ["HCFlow_rescaling_x4_ours", "HCFlow_x4_small_ours"]
     assert len(shipped[0]["sha256"]) == 64
     assert shipped[0]["get"] == ""
 

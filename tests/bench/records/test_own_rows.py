@@ -38,7 +38,12 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
     assert "mine on Sample" in text or "mine   " in text
     shown = cells(capsys, "--table", 4, "--out", out)
     rows = list(dict.fromkeys(cell["row"] for cell in shown))
-    assert rows[rows.index("HCFlow") :] == ["HCFlow", "HCFlow (ours, 6000 steps)", "mine"]
+    assert rows[rows.index("HCFlow") :] == [
+        "HCFlow",
+        "HCFlow (ours, 6000 steps)",
+        "mine",
+        "HCFlow small (ours, 1510 steps)",
+    ]
     mine = next(cell for cell in shown if cell["row"] == "mine" and cell["dataset"] == "Sample")
     assert mine["value"] > 0
     assert mine["published"] is None
