@@ -51,10 +51,10 @@ def launch(work: Callable[[], int], count: int) -> int:
 
 def _first_failure(processes: list[SpawnProcess]) -> int:
     """Wait for all; the first exit code that is not 0 ends the rest."""
-    waiting: dict[object, SpawnProcess] = {process.sentinel: process for process in processes}
+    waiting = {process.sentinel: process for process in processes}
     while waiting:
-        for sentinel in wait([process.sentinel for process in waiting.values()]):
-            process = waiting.pop(sentinel)
+        for sentinel in wait(list(waiting)):
+            process = waiting.pop(sentinel)  # type: ignore[arg-type]  # the sentinels are what was given
             process.join()
             if process.exitcode:
                 for other in waiting.values():
