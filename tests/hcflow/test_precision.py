@@ -22,7 +22,8 @@ def flags():
     return [*older, torch.get_float32_matmul_precision(), *(owner.fp32_precision for owner in _owners())]
 
 
-def test_cudnn_rounds_convolutions_unless_told_otherwise():
+def test_cudnn_rounds_convolutions_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # whatever other tests left
     before = flags()
     assert float32_convolutions() == "tf32"  # PyTorch's default, and the reason for `strict`
     with strict():

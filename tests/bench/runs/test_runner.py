@@ -95,7 +95,13 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             def find(self, name, thing=thing, registry=registry, real=real):  # type: ignore[no-untyped-def]
                 return thing if self is registry and name == thing.name else real(self, name)
 
+            real_knows = type(registry).knows
+
+            def knows(self, name, thing=thing, registry=registry, real=real_knows):  # type: ignore[no-untyped-def]
+                return (self is registry and name == thing.name) or real(self, name)
+
             monkeypatch.setattr(type(registry), "find", find)
+            monkeypatch.setattr(type(registry), "knows", knows)
             if isinstance(thing, Metric):
                 metrics.metric.cache_clear()
 

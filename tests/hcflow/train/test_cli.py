@@ -252,7 +252,7 @@ def test_a_save_is_no_checkpoint_but_says_where_one_is(command, pictures, tmp_pa
     assert command("--budget", "smoke", "--data", pictures, "--out", "run") == 0
     capsys.readouterr()
     assert main(["info", "run/state/step-00000012.safetensors"]) == 2
-    assert "got a save that training goes on from; use run/weights/last.safetensors" in one_line_error(capsys)
+    assert "got a save that training resumes from; use run/weights/last.safetensors" in one_line_error(capsys)
 
 
 def test_compilation_that_fails_is_one_line(command, pictures, monkeypatch, capsys):

@@ -102,7 +102,7 @@ def test_settings_change_the_last_stage():
         ("losses.nll=NaN", "expected a finite weight >= 0, got nan"),
         ("betas=[0.9, 1]", "expected betas in .0, 1), got .0.9, 1.0."),
         ("betas=[-0.1, 0.9]", "expected betas in .0, 1)"),
-        ("temperature=NaN", "expected 0 <= temperature <= 10, got nan"),
+        ("temperature=NaN", "expected temperature >= 0 and <= 10, got nan"),
         ("temperature=-1", "expected 0 <= temperature <= 10, got -1"),
         ("halve_at=[-5]", "expected halve_at of steps counted from 1, got -5"),
         ("update=both", "choose from alternating, joint"),
@@ -154,9 +154,9 @@ def test_recipe_files(tmp_path):
         ("[50]", 5000 * "[" + 5000 * "]", "expected at most 20 levels of nesting"),
         ("[50]", 30 * "[" + 30 * "]", "expected at most 20 levels of nesting"),
         ("learning_rate = 1e-4", "learning_rate = inf", "expected a finite learning_rate > 0, got inf"),
-        ('preset = "case5"', "network = { K = 1000000000 }", "expected 1 <= K <= 256, got 1000000000"),
-        ('preset = "case5"', "network = { conditioner = { features = 0 } }", "expected 1 <= conditioner.features"),
-        ('preset = "case5"', "network = { temperature = nan }", "expected 0 <= temperature <= 10, got nan"),
+        ('preset = "case5"', "network = { K = 1000000000 }", "expected K >= 1 and <= 1024, got 1000000000"),
+        ('preset = "case5"', "network = { conditioner = { features = 0 } }", "expected conditioner.features >= 1"),
+        ('preset = "case5"', "network = { temperature = nan }", "expected temperature >= 0 and <= 10, got nan"),
     ],
 )
 def test_mistakes_in_files_are_one_line(tmp_path, old, new, message):
