@@ -45,7 +45,7 @@ def test_a_folder_is_scored_like_a_table(folders: tuple[Path, Path], capsys: pyt
     ("change", "message"),
     [
         (lambda sr, hr: (sr / "a.png").unlink(), "got 1 missing, 0 extra (a has no SR image)"),
-        (lambda sr, hr: (hr / "a.png").unlink(), "got 0 missing, 1 extra (a has no image in --hr)"),
+        (lambda sr, hr: (hr / "a.png").unlink(), "got 0 missing, 1 extra (a has no HR image)"),
         (lambda sr, hr: write_png(sr / "a.png", HR[:41]), "expected SR and HR of one size, got 45x41 and 44x40"),
         (lambda sr, hr: [write_png(d / "a.png", HR[:8, :8]) for d in (sr, hr)], "expected an image larger than 8x8"),
         (lambda sr, hr: (sr / "a.bmp").write_bytes(b""), "expected one image of each name"),

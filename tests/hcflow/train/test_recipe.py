@@ -102,7 +102,7 @@ def test_settings_change_the_last_stage():
         ("losses.nll=NaN", "expected a finite weight >= 0, got nan"),
         ("betas=[0.9, 1]", "expected betas in .0, 1), got .0.9, 1.0."),
         ("betas=[-0.1, 0.9]", "expected betas in .0, 1)"),
-        ("temperature=NaN", "expected temperature >= 0 and <= 10, got nan"),
+        ("temperature=NaN", "expected 0 <= temperature <= 10, got nan"),
         ("temperature=-1", "expected 0 <= temperature <= 10, got -1"),
         ("halve_at=[-5]", "expected halve_at of steps counted from 1, got -5"),
         ("update=both", "choose from alternating, joint"),
