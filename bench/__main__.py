@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from bench.errors import BenchError
-from hcflow.cli.entry import run_command
+from hcflow.cli.entry import add_version, run_command
 
 COMMANDS = {
     "run": ("run", "measure a table"),
@@ -30,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    version = _version() if "--version" in arguments else ""
-    parser.add_argument("--version", action="version", version=f"hcflow-bench {version}")
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     wanted = COMMANDS[chosen][0] if chosen in COMMANDS else None
@@ -45,16 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in commands.choices:
             commands.add_parser(name, help=summary)
     return run_command(parser, arguments, errors, "every finished image is kept; run the same command to resume")
-
-
-def _version() -> str:
-    """Of the installed package."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("hcflow-bench")
-    except metadata.PackageNotFoundError:
-        return "(a checkout that is not installed)"
 
 
 if __name__ == "__main__":
