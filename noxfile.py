@@ -41,6 +41,14 @@ def harness(session: nox.Session) -> str:
     return str(PYTHON)
 
 
+def run(session: nox.Session, *arguments: str) -> None:
+    """Run the shared environment's Python; it keeps compiled modules even where the surroundings say not to.
+
+    Compiling torch anew takes every process five seconds, and the tests start hundreds.
+    """
+    session.run(harness(session), *arguments, external=True, env={"PYTHONDONTWRITEBYTECODE": ""})
+
+
 def install_with_uv(session: nox.Session) -> bool:
     """Install with uv, which is faster; False where it is missing or cannot (pip may know another proxy or index)."""
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -69,7 +77,7 @@ def install_with_pip(session: nox.Session) -> None:
 
 def reproduce(session: nox.Session, number: int) -> None:
     """Measure one table; arguments go to `python -m bench run`."""
-    session.run(harness(session), "-m", "bench", "run", "--table", str(number), *session.posargs, external=True)
+    run(session, "-m", "bench", "run", "--table", str(number), *session.posargs)
 
 
 @nox.session(python=False)
@@ -99,27 +107,27 @@ def reproduce_table4(session: nox.Session) -> None:
 @nox.session(python=False)
 def reports(session: nox.Session) -> None:
     """Write every table that has records as HTML, markdown, LaTeX and JSON."""
-    session.run(harness(session), "-m", "bench", "report", *session.posargs, external=True)
+    run(session, "-m", "bench", "report", *session.posargs)
 
 
 @nox.session(python=False)
 def ui(session: nox.Session) -> None:
     """Browse the runs in MLflow's own pages, on http://127.0.0.1:5000."""
     store = f"sqlite:///{ROOT / 'results' / 'mlflow.db'}"
-    session.run(harness(session), "-m", "mlflow", "ui", "--backend-store-uri", store, *session.posargs, external=True)
+    run(session, "-m", "mlflow", "ui", "--backend-store-uri", store, *session.posargs)
 
 
 @nox.session(python=False)
 def tests(session: nox.Session) -> None:
     """The tests; `-- -m slow` runs those that need minutes or the real data sets."""
     workers = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")  # a process for each core
-    session.run(harness(session), "-m", "pytest", *workers, *session.posargs, external=True)
+    run(session, "-m", "pytest", *workers, *session.posargs)
 
 
 @nox.session(python=False)
 def types(session: nox.Session) -> None:
     """The type checker."""
-    session.run(harness(session), "-m", "mypy", external=True)
+    run(session, "-m", "mypy")
 
 
 @nox.session

@@ -20,6 +20,7 @@ examples:
   python -m bench weights list
   python -m bench weights show HCFlow_rescaling_x4
   python -m bench weights fetch HCFlow_rescaling_x4
+  python -m bench weights fetch pyiqa:dists
   python -m bench weights import RRDB_PSNR_x4 ~/Downloads/RRDB_PSNR_x4.pth
 """
 _STYLES = {"present": "green", "shipped": "green", "missing": "red"}
@@ -136,8 +137,15 @@ def _fetch(args: argparse.Namespace) -> int:
     from bench.weights.acquire import fetch
     from bench.weights.entries import weight_entry
 
-    entries = [weight_entry(name) for name in args.names]
+    of_pyiqa = [name for name in args.names if name.startswith("pyiqa:")]
+    entries = [weight_entry(name) for name in args.names if name not in of_pyiqa]
     failed = 0
+    for name in of_pyiqa:
+        try:
+            _fetch_pyiqa(name.removeprefix("pyiqa:"), args.offline)
+        except BenchError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
     for entry in entries:
         try:
             print(f"{entry.id}: licence: {entry.licence}", flush=True)
@@ -149,3 +157,15 @@ def _fetch(args: argparse.Namespace) -> int:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
     return 2 if failed else 0
+
+
+def _fetch_pyiqa(name: str, offline: bool) -> None:
+    """Let pyiqa download the files of one of its metrics, into the folder that they are read from."""
+    from bench.downloads.fetch import refuse_offline
+    from bench.metrics import pyiqa
+
+    pyiqa.member(name)
+    refuse_offline(offline, f"download pyiqa:{name}")
+    print(f"pyiqa:{name}: licence: {pyiqa.TERMS}; its files have terms of their own", flush=True)
+    files = pyiqa.fetch(name)
+    print(f"pyiqa:{name}: {len(files)} files in {pyiqa.folder(name)}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError, canonicalize_state_dict
 
 from bench.errors import BenchError
 from bench.methods.method import MethodEntry
@@ -14,6 +14,9 @@ from bench.methods.networks.building import check_scale, placed
 from bench.methods.networks.feedforward import OnRGB
 from bench.methods.networks.inference import TILING, Runner
 from bench.methods.networks.state import one_file, read_state
+
+if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor
 
 
 def build(
@@ -61,6 +64,9 @@ def describe(file: Path) -> ImageModelDescriptor:
     Raises:
         BenchError: no state dict, or of no architecture that maps an image to an image.
     """
+    # seconds to import, and nobody who only lists the methods should wait for them
+    from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError, canonicalize_state_dict
+
     state = canonicalize_state_dict(read_state(file))
     try:
         descriptor = MAIN_REGISTRY.load(state)

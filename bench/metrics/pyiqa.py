@@ -221,7 +221,7 @@ def _patches(used: Path, place: Path, who: str, download: bool) -> Mapping[str, 
 
     def refuse(url: str, file: str, *_: object, **__: object) -> None:
         wanted = place / Path(file).relative_to(used) if Path(file).is_relative_to(used) else Path(file)
-        raise BenchError(f"{who}: needs {wanted.name}; get it from {url} and put it at {wanted}")
+        raise BenchError(f"{who}: needs {wanted.name}; {_fetchable(who)}get it from {url} and put it at {wanted}")
 
     return places | {
         "pyiqa.utils.download_util.download_url_to_file": refuse,
@@ -231,13 +231,18 @@ def _patches(used: Path, place: Path, who: str, download: bool) -> Mapping[str, 
     }
 
 
+def _fetchable(who: str) -> str:
+    """The first half of what to do about a missing file, where a command gets it."""
+    return f"python -m bench weights fetch {who}, or " if who.startswith("pyiqa:") else ""
+
+
 def _cut_off(place: Path, who: str) -> Callable[..., Any]:
     """`socket.getaddrinfo` that finds nobody in this thread, and everybody in the others."""
     thread, original = threading.get_ident(), socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the original)
         if threading.get_ident() == thread:
-            raise BenchError(f"{who}: needs a file from {host}; python cannot download it here: put it below {place}")
+            raise BenchError(f"{who}: needs a file from {host}; {_fetchable(who)}put it below {place}")
         return original(host, *args, **kwargs)
 
     return getaddrinfo

@@ -109,7 +109,8 @@ def test_a_metric_without_weights_needs_no_folder(tmp_path: Path, monkeypatch: p
     [
         (
             "musiq",
-            r"needs musiq_koniq_ckpt-e95806b9.pth; get it from https://.* and put it at .*/pyiqa/musiq/musiq_koniq",
+            r"needs musiq_koniq_ckpt-e95806b9.pth; python -m bench weights fetch pyiqa:musiq, or get it from "
+            r"https://.* and put it at .*/pyiqa/musiq/musiq_koniq",
         ),
         ("dists", r"needs vgg16-.*.pth; .* and put it at .*/pyiqa/dists/checkpoints/vgg16"),
         ("clipiqa", r"pyiqa:clipiqa: .*/pyiqa/clipiqa"),
@@ -152,6 +153,37 @@ def test_files_of_the_folder_are_used(tmp_path: Path, monkeypatch: pytest.Monkey
     with torch.inference_mode():
         assert score("pyiqa:cnniqa", Evidence((HR / 255,), 4)) == pytest.approx(float(network(image)), abs=1e-5)
     assert [path.name for path in Measure.parse("pyiqa:cnniqa").files] == ["CNNIQA_koniq10k-e6f14c91.pth"]
+
+
+@pytest.mark.slow
+def test_fetching_fills_the_folder_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from pyiqa.archs import cnniqa_arch
+    from pyiqa.utils import download_util
+
+    from bench.__main__ import main
+
+    monkeypatch.setenv("HCFLOW_WEIGHTS", str(tmp_path))
+    with monkeypatch.context() as without_weights:
+        without_weights.setattr(cnniqa_arch, "load_pretrained_network", lambda *_, **__: None)
+        state = cnniqa_arch.CNNIQA().state_dict()
+
+    def download(url: str, file: str, *_: object, **__: object) -> None:
+        assert url.startswith("https://")
+        torch.save({"params": state}, file)
+
+    monkeypatch.setattr(download_util, "download_url_to_file", download)
+    assert main(["weights", "fetch", "pyiqa:cnniqa", "--offline"]) == 2
+    assert "offline" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.pth"))
+    assert main(["weights", "fetch", "pyiqa:cnniqa"]) == 0
+    assert "PolyForm" in capsys.readouterr().out
+    assert [path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("*.pth")] == [("pyiqa", "cnniqa")]
+    assert scores("pyiqa:cnniqa", EVIDENCE)
+    capsys.readouterr()
+    assert main(["weights", "fetch", "pyiqa:nothing"]) == 2
+    assert "expected a metric of pyiqa" in capsys.readouterr().err
 
 
 @pytest.mark.slow
