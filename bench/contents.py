@@ -1,4 +1,4 @@
-"""What a file of weights holds, found out without running code from it and in bounded memory."""
+"""What a file of weights holds, read without running code from it and in bounded memory."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _hcflow(path: Path) -> Contents:
     from hcflow.checkpoint import info
     from hcflow.errors import HCFlowError
 
-    _refuse_packed(path)
+    _refuse_compressed(path)
     try:
         found = info(path)
     except HCFlowError as error:
@@ -124,18 +124,18 @@ def _read_safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _read_pth(path: Path) -> Mapping[str, Tensor]:
-    """A state dict, or the one that lies under a usual key."""
+    """A state dict, or one nested under a usual key."""
     import torch
 
-    _refuse_packed(path)
+    _refuse_compressed(path)
     with path.open("rb") as stream:
         start = stream.read(2)
     if start != b"PK" and start[:1] != b"\x80":
         raise BenchError(f"{path}: expected a file of tensors (.pth or .safetensors), got a file of another kind")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the restricted unpickler meets in a file that is damaged or means harm
-        reason = str(error).rpartition("WeightsUnpickler error: ")[2]  # before it stands advice on how to run the code
+    except Exception as error:  # whatever the restricted unpickler meets in a damaged or malicious file
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2]  # before it comes advice on how to run the code
         raise BenchError(
             f"{path}: expected plain tensors, got a file that is damaged or asks for code ({one_line(reason)}); "
             "it was not run"
@@ -144,21 +144,21 @@ def _read_pth(path: Path) -> Mapping[str, Tensor]:
     for state in candidates:
         if isinstance(state, dict) and state and all(isinstance(v, torch.Tensor) for v in state.values()):
             return {str(key): tensor for key, tensor in state.items()}
-    raise BenchError(f"{path}: expected a dictionary of tensors, got {type(found).__name__} of something else")
+    raise BenchError(f"{path}: expected a dictionary of tensors, got {type(found).__name__} with other contents")
 
 
-def _refuse_packed(path: Path) -> None:
-    """PyTorch stores its members as they are; packed ones could grow without bound when they are read."""
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores its members uncompressed; compressed ones could grow without bound when they are read."""
     try:
         if not zipfile.is_zipfile(path):
             return
         with zipfile.ZipFile(path) as bundle:
-            packed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
+            compressed = any(member.compress_type != zipfile.ZIP_STORED for member in bundle.infolist())
             size = sum(member.file_size for member in bundle.infolist())
     except Exception as error:  # BadZipFile, NotImplementedError, ValueError, struct.error ...
         raise BenchError(f"{path}: expected a complete .pth file, got a damaged one ({one_line(error)})") from None
-    if packed or size > path.stat().st_size:
-        raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one whose members are packed")
+    if compressed or size > path.stat().st_size:
+        raise BenchError(f"{path}: expected a .pth file as PyTorch writes it, got one with compressed members")
 
 
 _LOADMAT = """
@@ -176,7 +176,7 @@ print(json.dumps([sorted(found), sum(math.prod(value.shape) for value in floats)
 
 
 def _matlab(path: Path) -> Contents:
-    """Read in a process of its own: on files that mean harm SciPy's reader crashes."""
+    """Read in a separate process: SciPy's reader crashes on malicious files."""
     _refuse_large_matlab(path)
     try:
         command = [sys.executable, "-c", _LOADMAT, os.fspath(path)]
@@ -184,8 +184,8 @@ def _matlab(path: Path) -> Contents:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"{path}: expected a MATLAB file, got one that cannot be read ({one_line(error)})") from None
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"the reader ended with {done.returncode}"]
-        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(said[-1])})")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise BenchError(f"{path}: expected a MATLAB file, got a damaged one ({one_line(lines[-1])})")
     names, floats = json.loads(done.stdout)
     return Contents("matlab", floats, variables=tuple(names))
 
@@ -198,7 +198,7 @@ def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
     """
     import scipy.io
 
-    _matlab(path)  # in a process of its own: what crashes SciPy's reader ends there
+    _matlab(path)  # in a separate process: what crashes SciPy's reader ends there
     try:
         found = scipy.io.loadmat(path, struct_as_record=not structs, squeeze_me=structs)
     except Exception as error:  # damage shows in every kind of error that a reader can raise
@@ -207,7 +207,7 @@ def read_variables(path: Path, structs: bool = False) -> dict[str, Any]:
 
 
 def _refuse_large_matlab(path: Path) -> None:
-    """Walk through a level 5 file and unpack its packed elements, a little at a time, to see how large they are."""
+    """Walk through a level 5 file and decompress its elements piece by piece, to see how large they are."""
     with path.open("rb") as stream:
         if not stream.read(_MAT5_HEADER).startswith(b"MATLAB 5.0"):
             raise BenchError(f"{path}: expected a MATLAB 5 file, got a file of another kind")

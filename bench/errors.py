@@ -11,9 +11,9 @@ class StorageError(BenchError):
     """Nothing more can be written: going on would measure what cannot be kept."""
 
 
-def one_line(said: object) -> str:
-    """What a server, a file or a library said, fit for a line of a terminal; its type where it says nothing."""
-    text = " ".join(str(said).split()) or type(said).__name__
+def one_line(message: object) -> str:
+    """A message of a server, a file or a library as one printable line; its type where it is empty."""
+    text = " ".join(str(message).split()) or type(message).__name__
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 

@@ -1,4 +1,4 @@
-"""Writing files and folders, or saying in one line why not."""
+"""Writing files and folders; a failure is one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def require_folder(path: Path, what: str) -> None:
     """Refuse a folder to read from that does not exist, which would look like an empty one.
 
     Raises:
-        BenchError: it is missing, or is no folder.
+        BenchError: it is missing, or not a folder.
     """
     if not path.is_dir():
         got = "a file" if path.exists() else "nothing"

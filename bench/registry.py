@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Registry(Generic[T]):
-    """What can be had by name.
+    """What can be found by name.
 
     Attributes:
-        kind: how messages call it, such as "metric".
+        kind: what messages call it, such as "metric".
         package: where this project's own files are.
         attribute: what each of them defines.
         group: of the entry points of other packages.
@@ -38,8 +38,8 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names; this imports every file."""
-        own = [name for name in self._files() if hasattr(self._module(name), self.attribute)]
-        return sorted({*own, *(point.name for point in self._points())})
+        files = [name for name in self._files() if hasattr(self._module(name), self.attribute)]
+        return sorted({*files, *(point.name for point in self._points())})
 
     def knows(self, name: str) -> bool:
         """Whether there is a file or an entry point of that name, or it is `module:object`; nothing is imported."""

@@ -38,7 +38,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def lock(handle: int, wait: bool = False) -> bool:
     """Keep an open file to this process until it is closed.
 
-    Where the system or the file system knows no such locks, nothing is kept from anybody.
+    Where the system or the file system has no such locks, this does nothing.
 
     Args:
         handle: of the file.

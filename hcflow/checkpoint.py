@@ -60,7 +60,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     """Read a checkpoint of either layout into a model in evaluation mode.
 
     Args:
-        path: an official .pth (configuration told from keys and shapes) or a file that `save` wrote.
+        path: an official .pth (configuration inferred from keys and shapes) or a file that `save` wrote.
         device: where the model goes.
 
     Raises:
@@ -69,9 +69,9 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> HC
     """
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is no file")
+        raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is not a file")
     try:
-        model = _load_own(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
+        model = _load_safetensors(file) if is_safetensors(file) else from_official(read_pickle(file), str(file))
     except OSError as error:
         raise CheckpointError(
             f"{file}: expected a readable file, got: {(error.strerror or str(error)).lower()}"
@@ -184,7 +184,7 @@ def to_official(model: HCFlow) -> dict[str, Tensor]:
     return state | haar_weights(config)
 
 
-def _load_own(file: Path) -> HCFlow:
+def _load_safetensors(file: Path) -> HCFlow:
     with open_safetensors(file) as stream:
         metadata = stream.metadata() or {}
         if SAVE_KEY in metadata:
@@ -208,7 +208,7 @@ def _load_own(file: Path) -> HCFlow:
 
 
 def _described(file: Path, text: str, shapes: Shapes) -> HCFlow:
-    """The network without weights that the metadata describes, if the file's tensors are its own.
+    """The network that the metadata describes, without weights, if the file's tensors fit it.
 
     Steps and blocks are counted in the file first, so that building costs no more than the file is long.
     """
@@ -268,7 +268,7 @@ def _closest_config(shapes: Shapes) -> Config:
 
 
 def first_wrong_key(expected: Shapes, got: Shapes) -> str | None:
-    """What is wrong with the keys and shapes of a state dict, in words; None where nothing is."""
+    """Describe the first mismatch in the keys and shapes of a state dict; None where there is none."""
     for key, shape in expected.items():
         if key not in got:
             return f"expected the key {key}, which is missing"

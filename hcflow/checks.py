@@ -56,10 +56,10 @@ def check_image(x: Tensor, name: str, multiple: int = 1, shape: Sequence[int] | 
 
 
 def check_output(x: Tensor, what: str) -> None:
-    """Check that a network gave numbers.
+    """Check that a network returned finite numbers.
 
     Args:
-        x: what it gave.
+        x: what it returned.
         what: the computation, for the message, such as "decoding at temperature 0.9".
 
     Raises:

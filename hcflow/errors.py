@@ -18,7 +18,7 @@ class InputError(HCFlowError):
 
 
 class CheckpointError(HCFlowError):
-    """A file is no checkpoint, is unsafe to read, or does not fit the network it claims to be."""
+    """A file is not a checkpoint, is unsafe to read, or does not fit the network it claims to be."""
 
 
 class SingularWeightError(HCFlowError):

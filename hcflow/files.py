@@ -110,7 +110,8 @@ def shown(key: object) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return shown((str(error) or type(error).__name__).strip().split("\n")[0])
+    text = str(error).rpartition("WeightsUnpickler error: ")[2]  # before it comes advice on how to run the code
+    return shown((text.strip() or type(error).__name__).split("\n")[0])
 
 
 def _check_archive(file: Path) -> None:

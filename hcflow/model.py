@@ -269,10 +269,25 @@ class HCFlow(Decoder):
 
 
 def quantise(y: Tensor) -> Tensor:
-    """Clamp to [0, 1] and round to 8 bit, with the gradient of the identity."""
+    """Clamp to [0, 1] and round to 8 bit, with the gradient of the identity: the LR image as a file holds it.
+
+    Args:
+        y: an image of any shape, such as (N, 3, h, w); white is 1.
+
+    Returns:
+        The same shape, values k/255 in [0, 1].
+    """
     return y + ((y.clamp(0, 1) * 255).round() / 255 - y).detach()
 
 
 def bits_per_pixel(log_p: Tensor, pixels: int) -> Tensor:
-    """Nats per image -> bits per pixel, the three channels together: -log p / (H W log 2)."""
+    """Nats per image -> bits per pixel, the three channels together: -log p / (H W log 2).
+
+    Args:
+        log_p: (N,) log-likelihoods in nats, as `HCFlow.log_likelihood` returns them.
+        pixels: H W of the HR image.
+
+    Returns:
+        (N,); the lower, the likelier.
+    """
     return -log_p / (pixels * math.log(2))

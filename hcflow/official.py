@@ -1,4 +1,4 @@
-"""The layout of the released checkpoints: their key names, and the configuration their shapes tell."""
+"""The layout of the released checkpoints: their key names, and the configuration that their shapes imply."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def haar_weights(config: Config) -> dict[str, Tensor]:
 
 
 def infer_config(shapes: Shapes) -> Config:
-    """Tell the configuration from the shapes of an official checkpoint, of published or other sizes.
+    """Infer the configuration from the shapes of an official checkpoint, of published or other sizes.
 
     Dequantisation and temperature leave no trace in shapes; they are those of the preset with as many levels.
 

@@ -23,7 +23,7 @@ def build(cls: type[T], data: object, where: str) -> T:
         cls: a dataclass whose fields are bool, int, float, str, None, Literal, tuples or dicts of these,
             or dataclasses.
         data: what `json.loads` or `tomllib.loads` gave.
-        where: how messages call it.
+        where: what messages call it.
 
     Raises:
         ConfigError: an unknown or missing key (the message lists the choices) or a wrong value.

@@ -26,7 +26,7 @@ _SUFFIXES = (*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES))
 
 @dataclass(frozen=True)
 class Presence:
-    """Which images of a data set are at hand."""
+    """Which images of a data set are present."""
 
     present: tuple[ImageEntry, ...]
     missing: tuple[ImageEntry, ...]
@@ -40,7 +40,7 @@ class Presence:
 
 
 def require_data_root() -> None:
-    """Refuse a $HCFLOW_DATA that is no folder, which would look like a data set that is missing."""
+    """Refuse a $HCFLOW_DATA that is not a folder, which would look like a missing data set."""
     if os.environ.get("HCFLOW_DATA") and not data_root().is_dir():
         raise BenchError(f"HCFLOW_DATA: expected a folder of data sets, got {data_root()}; create or unset it")
 

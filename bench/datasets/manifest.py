@@ -53,12 +53,12 @@ class ImageEntry:
 
 @dataclass(frozen=True)
 class Source:
-    """Where images can be had.
+    """Where images can be obtained.
 
     Attributes:
         kind: "files": one URL per image; "archive": one zip or tar file; "package": photographs that an installed
             Python package carries; "manual": only a person may get them.
-        urls: mirrors, in order; `{id}` and `{alias}` stand for an image's.
+        urls: mirrors, in order; `{id}` and `{alias}` are replaced by an image's.
         member: name of an image inside the archive, or of the folder inside the package.
         package: for "package".
         sha256: of the archive, where known.
@@ -138,7 +138,7 @@ def load_manifest(name: str) -> Manifest:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise BenchError(f"{where}: expected TOML, got a mistake: {error}") from None
+        raise BenchError(f"{where}: expected valid TOML, got an error: {error}") from None
     return parse_manifest(name, raw, where)
 
 
@@ -148,10 +148,10 @@ def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
     Args:
         name: of the data set and of its folder.
         raw: what `tomllib` gave.
-        where: how messages call it.
+        where: what messages call it.
 
     Raises:
-        BenchError: a missing or unknown key, a wrong value, or a name that is no plain one.
+        BenchError: a missing or unknown key, a wrong value, or a name that is not a plain one.
     """
     manifest = build(Manifest, {"images": [], "sources": [], **raw, "name": raw.get("name", name)}, where)
     if manifest.name != name or not is_plain(name):
@@ -169,10 +169,10 @@ def parse_manifest(name: str, raw: dict[str, object], where: str) -> Manifest:
 def _find(name: str) -> Path:
     if name in manifest_names():
         return _folder() / f"{name}.toml"
-    own = {path.stem: path for folder in reversed(_search) for path in folder.glob("*.toml")}
-    if name not in own:
+    found = {path.stem: path for folder in reversed(_search) for path in folder.glob("*.toml")}
+    if name not in found:
         raise unknown("data set", name, manifest_names())
-    return own[name]
+    return found[name]
 
 
 def is_plain(name: str) -> bool:
@@ -213,7 +213,7 @@ def _fields(template: str) -> set[str]:
     try:
         parsed = [part for part in Formatter().parse(template) if part[1] is not None]
     except ValueError:
-        return {"a brace that stands alone"}
+        return {"a single brace"}
     return {
         str(name) + (f"!{conversion}" if conversion else "") + str(spec or "") for _, name, spec, conversion in parsed
     }

@@ -1,4 +1,4 @@
-"""SHA-256 digests of files, and the record of those that nobody publishes."""
+"""SHA-256 digests of files, and the record of those that are not published anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hcflow.files import digest_of
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file; read again only when its size or time of change is another.
+    """SHA-256 of a file; read again only when its size or modification time changes.
 
     Raises:
         BenchError: it cannot be read.

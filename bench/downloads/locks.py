@@ -16,12 +16,12 @@ from hcflow.atomic import lock
 def one_at_a_time(target: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Keep every other process (and thread) that asks for the same file out until the block ends.
 
-    The lock is a file beside the target, which is removed again. Where the file system knows no locks, nobody is kept
-    out.
+    The lock is a file beside the target, which is removed again. Where the file system has no locks, the block is not
+    protected.
 
     Args:
-        target: what only one may make; it need not exist, its folder must.
-        waiting: called once if another process has it.
+        target: the file that only one process may write; it need not exist, its folder must.
+        waiting: called once if another process holds the lock.
 
     Raises:
         StorageError: the folder cannot be written to.
@@ -36,7 +36,7 @@ def one_at_a_time(target: Path, waiting: Callable[[], None] | None = None) -> It
 
 
 def _acquire(path: Path, waiting: Callable[[], None] | None) -> int:
-    """A locked handle of the file that has this name now: whoever had it before may have removed the one waited for."""
+    """A locked handle of the file that has this name now: the previous holder may have removed the one waited for."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

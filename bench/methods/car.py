@@ -1,6 +1,6 @@
 """CAR & EDSR: content adaptive resampling (Sun and Chen, TIP 2020) and the EDSR that was trained with it.
 
-Wants the authors' kgn.pth and usn.pth of one scale, in this order, from
+Needs the authors' kgn.pth and usn.pth of one scale, in this order, from
 https://mega.nz/#!XzIm3YhT!jbIOOOGBOiKtv3VAOD782Mz7nK1L_kma-BzR-RhboW4 .
 """
 
@@ -28,7 +28,7 @@ _MULTIPLE = 8
 
 
 class AdaptiveResampling:
-    """Shrinks with a kernel of its own for every LR pixel, to 8 bits, and enlarges with EDSR; nothing is drawn.
+    """Shrinks with a separate kernel for every LR pixel, to 8 bits, and enlarges with EDSR; nothing is drawn.
 
     Attributes:
         parameters: of both networks.

@@ -1,7 +1,7 @@
 """EDSR and its baseline (Lim et al., CVPRW 2017): residual blocks without normalisation.
 
-Reads the authors' PyTorch files (edsr_x4-4f62e9ef.pt and its kin, https://cv.snu.ac.kr/research/EDSR/models/); size,
-scale and the range of values are told from the weights.
+Reads the authors' PyTorch files (such as edsr_x4-4f62e9ef.pt, https://cv.snu.ac.kr/research/EDSR/models/); size,
+scale and the range of values are inferred from the weights.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def build(
     """The method for a checkpoint, official or our own.
 
     Raises:
-        BenchError: not one file, no HCFlow checkpoint, one for another scale or task, or one that cannot be inverted.
+        BenchError: not one file, not an HCFlow checkpoint, another scale or task, or a network that cannot be inverted.
     """
     if len(weights) != 1:
         raise BenchError(f"hcflow: expected one file of weights, got {len(weights)}")
@@ -123,7 +123,7 @@ def network(scale: int, file: Path, device: torch.device) -> HCFlow:
     """The network in a file.
 
     Raises:
-        BenchError: no HCFlow checkpoint, or one for another scale.
+        BenchError: not an HCFlow checkpoint, or one for another scale.
     """
     try:
         model = load(file, device)

@@ -1,6 +1,6 @@
 """IRN: rescaling by an invertible network (Xiao et al., ECCV 2020).
 
-Wants the authors' IRN_x4.pth or IRN_x2.pth (IRN+_x4.pth is the same network), from
+Needs the authors' IRN_x4.pth or IRN_x2.pth (IRN+_x4.pth is the same network), from
 https://drive.google.com/drive/folders/1ym6DvYNQegDrOy_4z733HxrULa1XIN92 .
 """
 

@@ -97,7 +97,7 @@ class MethodEntry:
             settings or files that do not fit.
         module: where its code is; the code that it imports is part of a restoration's digest.
         packages: distributions whose release can change an image, beyond torch and numpy.
-        tiling: how it cuts images that memory does not hold, in words; empty for a method that never does.
+        tiling: how it tiles images that do not fit into memory, as text; empty for a method that never does.
         note: for a method whose authors published no weights, that they did not.
     """
 

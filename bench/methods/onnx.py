@@ -50,7 +50,7 @@ class Exported:
         feed = {self.session.get_inputs()[0].name: whole.to("cpu", self.dtype).contiguous().numpy()}
         try:
             result = torch.from_numpy(self.session.run(None, feed)[0]).float()
-        except Exception as error:  # onnxruntime's errors have no base of their own
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise BenchError(
                 f"{self.source}: onnxruntime could not run it on {tuple(whole.shape)}: {_line(error)}"
             ) from None
@@ -73,7 +73,7 @@ def build(
         weights: one ONNX file.
         device: "cpu" or "cuda"; the latter needs onnxruntime-gpu.
         precision: "fp32" alone: what a network computes in is in its file.
-        multiple: what sides must divide by, where a network of free size is particular.
+        multiple: what the sides must be divisible by, where a network of any size requires it.
 
     Raises:
         BenchError: onnxruntime is missing or lacks the device, not one file, not an image network as described, one for
@@ -105,13 +105,13 @@ def _open(file: Path, device: torch.device) -> Exported:
         have = ", ".join(onnxruntime.get_available_providers())
         raise BenchError(f"onnx: expected an onnxruntime for {device.type}, got one with {have}; try --device cpu")
     if not file.is_file():
-        raise BenchError(f"expected an ONNX file, got {file}, which does not exist or is no file")
+        raise BenchError(f"expected an ONNX file, got {file}, which does not exist or is not a file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=[provider])
-    except Exception as error:  # onnxruntime's errors have no base of their own
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise BenchError(f"{file}: expected an ONNX network, got a damaged or foreign file ({_line(error)})") from None
     inputs = session.get_inputs()
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape] if inputs else []

@@ -1,7 +1,7 @@
 """SRResNet as RankSRGAN uses it (Zhang et al., ICCV 2019), and MSRResNet, the SRResNet of the same repository.
 
-Reads mmsr_RankSRGAN_NIQE.pth and mmsr_SRResNet_pretrain.pth (XPixelGroup/RankSRGAN), told apart by their keys. Older
-files of the same authors number their layers (model.N), and no description of that layout is at hand.
+Reads mmsr_RankSRGAN_NIQE.pth and mmsr_SRResNet_pretrain.pth (XPixelGroup/RankSRGAN), distinguished by their keys. Older
+files of the same authors number their layers (model.N), a layout that is not described anywhere.
 """
 
 from __future__ import annotations

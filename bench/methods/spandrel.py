@@ -26,7 +26,7 @@ def build(
     precision: str = "fp32",
     architecture: str | None = None,
 ) -> OnRGB:
-    """The method; the architecture is told from the keys.
+    """The method; the architecture is inferred from the keys.
 
     Args:
         scale: that the network must have.

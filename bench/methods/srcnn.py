@@ -42,7 +42,7 @@ class SRCNN(nn.Module):
 
 
 def build(scale: int, weights: Sequence[Path], device: torch.device, precision: str = "fp32") -> OnLuma:
-    """The method; the file cannot tell its scale, so it is not checked.
+    """The method; the file does not say its scale, so the scale is not checked.
 
     Raises:
         BenchError: not one file, or not a file of this network.

@@ -1,6 +1,6 @@
 """SRFlow (Lugmayr et al., ECCV 2020): draws HR images of an LR image.
 
-Wants the authors' SRFlow_DF2K_4X.pth (x4) or SRFlow_CelebA_8X.pth (x8), from
+Needs the authors' SRFlow_DF2K_4X.pth (x4) or SRFlow_CelebA_8X.pth (x8), from
 http://data.vision.ee.ethz.ch/alugmayr/SRFlow/pretrained_models.zip .
 """
 

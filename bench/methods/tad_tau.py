@@ -1,7 +1,7 @@
 """TAD & TAU (Kim et al., ECCV 2018): neither code nor weights were ever published.
 
-The network is an unofficial one, so no row of it is the paper's; it runs for whoever has trained weights of that
-layout.
+The network is an unofficial one, so no row of it is the paper's; it runs on weights of that layout that you
+trained.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TaskAwareDownscaling:
 
 
 def build(scale: int, weights: Sequence[Path], device: torch.device, precision: str = "fp32") -> TaskAwareDownscaling:
-    """The method; raises BenchError: a scale that is no power of two, or not one file of this layout."""
+    """The method; raises BenchError: a scale that is not a power of two, or not one file of this layout."""
     if scale < 2 or scale & (scale - 1):
         raise BenchError(f"tad_tau: expected a scale of 2, 4, 8, .., got {scale}")
     file = one_file("tad_tau", weights)

@@ -1,6 +1,6 @@
 """VapSR and VapSR-S (Zhou et al., ECCVW 2022): vast-receptive-field attention from large, depth-wise kernels.
 
-Reads VapSR_X4.pth and VapSR-S.pth (zhoumumu/VapSR, the averaged weights params_ema); the sizes tell which it is.
+Reads VapSR_X4.pth and VapSR-S.pth (zhoumumu/VapSR, the averaged weights params_ema); the sizes show which it is.
 """
 
 from __future__ import annotations

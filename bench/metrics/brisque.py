@@ -108,7 +108,7 @@ def regression(file: Path) -> tuple[Plane, Plane]:
     """Coefficients (N,) and support vectors (N, 36), from a file of two tensors.
 
     Raises:
-        BenchError: it is no such file.
+        BenchError: it is not such a file.
     """
     import torch
 

@@ -33,8 +33,8 @@ class Convention:
     Attributes:
         id: such as `psnr@y,crop4,u8` or `ssim[7x7]@rgb,crop0,trunc8`.
         metric: "psnr", "ssim" or "lpips".
-        text: in words.
-        used_by: papers, projects and libraries that are known to score so; empty for a variation that nobody is.
+        text: description for people.
+        used_by: papers, projects and libraries that are known to score so; empty for a variation without known users.
         value: evidence of one draw -> value; NaN where the image is too small for it.
     """
 
@@ -71,7 +71,7 @@ LUMAS: Mapping[str, tuple[tuple[float, float, float], float, str]] = {
     "65.738/255": ((65.738, 129.057, 25.064), 255.0, "luma difference with the weights (65.738, 129.057, 25.064)/255"),
     "0.299": ((0.299, 0.587, 0.114), 1.0, "full-range Rec.601 luma (0.299, 0.587, 0.114), not rounded"),
 }
-"""Lumas other than `y` and `y8`: weights, divisor, words. An offset cancels in a difference."""
+"""Lumas other than `y` and `y8`: weights, divisor, description. An offset cancels in a difference."""
 
 WINDOWS: Mapping[str, str] = {
     "7x7": "uniform 7x7 window and sample covariance (scikit-image's defaults)",
@@ -119,24 +119,24 @@ def lpips_conventions(files: Sequence[Path], device: torch.device) -> list[Conve
 
 
 def _all(crops: Sequence[int], grey: bool) -> Iterator[tuple[str, str, Callable[[Evidence], float]]]:
-    """Id, words and value of each."""
+    """Id, description and value of each."""
     for crop in crops:
         for depth in ("u8", "trunc8", "float"):
             for space in ("rgb", "y", "y8"):
                 for policy in ("rgb", "direct") if grey and space != "rgb" else ("rgb",):
                     protocol = Protocol(space, crop, depth, grey=policy)
-                    words = protocol.describe()
-                    yield f"psnr@{protocol.id}", words, partial(_psnr, protocol)
-                    yield f"ssim@{protocol.id}", words, partial(_ssim, protocol, ssim, WINDOW)
+                    description = protocol.describe()
+                    yield f"psnr@{protocol.id}", description, partial(_psnr, protocol)
+                    yield f"ssim@{protocol.id}", description, partial(_ssim, protocol, ssim, WINDOW)
                     for window, text in WINDOWS.items():
                         function, side = _windows()[window]
                         name = f"ssim[{window}]@{protocol.id}"
-                        yield name, f"{text}; {words}", partial(_ssim, protocol, function, side)
+                        yield name, f"{text}; {description}", partial(_ssim, protocol, function, side)
             rgb = Protocol("rgb", crop, depth)
             for luma, (weights, divisor, text) in LUMAS.items():
-                words = rgb.describe().partition("; ")[2]
+                description = rgb.describe().partition("; ")[2]
                 name = f"psnr[{luma}]@crop{crop},{depth}"
-                yield name, f"{text}; {words}", partial(_psnr_of_luma, rgb, np.array(weights) / divisor)
+                yield name, f"{text}; {description}", partial(_psnr_of_luma, rgb, np.array(weights) / divisor)
 
 
 def _windows() -> Mapping[str, tuple[Callable[[View, View], float], int]]:

@@ -41,7 +41,7 @@ Need = Literal["own_lr", "bits_per_pixel"]
 
 @dataclass(frozen=True)
 class NotApplicable:
-    """The metric has no value for this image: why, as it stands behind "not applicable: "."""
+    """The metric has no value for this image: why, as shown after "not applicable: "."""
 
     why: str
 
@@ -55,7 +55,7 @@ class Evidence:
     """What is known of one image once a method has answered: the only thing that a metric sees.
 
     Attributes:
-        draws: the restored images, (H, W, 3) in [0, 1], float and not rounded; values outside are clipped by whoever
+        draws: the restored images, (H, W, 3) in [0, 1], float and not rounded; values outside are clipped by what
             scores; (H, W) where the method worked on the luma plane.
         scale: HR size over LR size.
         hr: uint8 (H, W, 3), or (H, W) for a grey image; None where there is no original.
@@ -132,7 +132,7 @@ Scorer = Callable[[Evidence], Score]
 
 
 class Variant(Interface):
-    """One way of computing a metric, as it stands behind the `@`."""
+    """One way of computing a metric, as written after the `@`."""
 
     @property
     def id(self) -> str:
@@ -146,11 +146,11 @@ class Variant(Interface):
 
     @property
     def label(self) -> str:
-        """What the head of a column adds to the metric's title, such as `Y`; often nothing."""
+        """What the header of a column adds to the metric's title, such as `Y`; often nothing."""
         ...
 
     def describe(self) -> str:
-        """In words, for the footnotes of a table."""
+        """A description, for the footnotes of a table."""
         ...
 
 
@@ -164,7 +164,7 @@ class Choice:
     input: Input = RGB_INPUT
 
     def describe(self) -> str:
-        """In words."""
+        """A description."""
         return self.text
 
 
@@ -182,15 +182,15 @@ def choice_of(*choices: Choice) -> Callable[[str], Choice]:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says something of restored images.
+    """A number that describes restored images.
 
     Attributes:
-        name: as it stands before the `@`; that of its file.
-        title: as it stands in a table's head.
+        name: as written before the `@`; that of its file.
+        title: as shown in a table's header.
         direction: whether higher or lower is better; "none" for facts such as the number of parameters.
         unit: "dB", "s", "MiB" or nothing.
         decimals: digits after the point where the paper gives none to follow.
-        parse: text behind the `@` -> variant; raises BenchError that lists the choices.
+        parse: text after the `@` -> variant; raises BenchError that lists the choices.
         known: ids of the variants worth showing side by side (`bench explain`, help); the first is the default.
         open: called once per cell with (variant, files of its weights, device); loads what it needs and returns
             `score(evidence)`. It may be called from another thread than the one that restores.
@@ -247,7 +247,7 @@ class Measure:
 
     @property
     def id(self) -> str:
-        """The id that goes with the value wherever it goes."""
+        """The id that is stored with each value."""
         return f"{self.metric}@{self.variant.id}"
 
     @property
@@ -257,7 +257,7 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """As it stands in a table's head."""
+        """The title of its column."""
         return self.of.heading(self.variant)
 
     @property

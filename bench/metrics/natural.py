@@ -59,7 +59,7 @@ def matlab_arrays(file: Path, *names: str) -> list[Plane]:
     """Arrays of a MATLAB file.
 
     Raises:
-        BenchError: it is no such file, or lacks one of them.
+        BenchError: it is not such a file, or lacks one of them.
     """
     from scipy.io import loadmat
 

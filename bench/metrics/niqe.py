@@ -3,7 +3,7 @@
 `live` is this file's own code with the parameters of the LIVE release, on the rounded BT.601 luma: it gives what
 BasicSR gives, to 1e-3. As there, the luma is made, normalised and halved in float32, so that flat regions are exactly 0
 and count as neither positive nor negative; features and distance are float64. pyiqa's `niqe` takes another luma (YIQ),
-and differs by up to 0.4 even where it is told to take this one, because it normalises in float64 with a kernel that was
+and differs by up to 0.4 even where it is asked to use this one, because it normalises in float64 with a kernel that was
 rounded to float32.
 
 `matlab` is pyiqa's `niqe_matlab`, calibrated to MATLAB's built-in function, which the paper used. The parameters are
@@ -109,7 +109,7 @@ def parameters(file: Path) -> tuple[Plane, Plane]:
     """Mean (36,) and covariance (36, 36) of the features of natural images, from a MATLAB file.
 
     Raises:
-        BenchError: it is no such file.
+        BenchError: it is not such a file.
     """
     mean, covariance = matlab_arrays(file, "mu_prisparam", "cov_prisparam")
     mean = mean.ravel()

@@ -1,7 +1,7 @@
 """Any of pyiqa's metrics: `pyiqa:dists`, `pyiqa:musiq`; and pyiqa kept from downloading.
 
-pyiqa fetches its weights into a cache of its own when a metric is first built. Here they come from one folder per
-metric, $HCFLOW_WEIGHTS/pyiqa/NAME/, and from nowhere else: whatever lies in that folder is part of a value's digest,
+pyiqa downloads its weights into its own cache when a metric is first built. Here they come from one folder per
+metric, $HCFLOW_WEIGHTS/pyiqa/NAME/, and from nowhere else: whatever is in that folder is part of a value's digest,
 and a file that is missing is one line that says where to put it. pyiqa's licence is PolyForm Noncommercial 1.0.0.
 """
 
@@ -63,14 +63,14 @@ def member(name: str) -> Metric:
 
 
 def folder(name: str) -> Path:
-    """Where the files of one of pyiqa's metrics lie."""
+    """The folder with the files of one of pyiqa's metrics."""
     from bench.roots import weights_root
 
     return weights_root() / "pyiqa" / name
 
 
 def files(name: str) -> tuple[Path, ...]:
-    """What lies there now."""
+    """The files that are there now."""
     return tuple(sorted(path for path in folder(name).rglob("*") if path.is_file()))
 
 
@@ -135,7 +135,7 @@ def local_only(place: Path, who: str, *, download: bool = False) -> Iterator[Non
     """While pyiqa builds a metric: every file comes from `place`, and this thread cannot reach the network.
 
     Args:
-        place: folder of the files; pyiqa's own lie in it, torchvision's and timm's in its `checkpoints`, CLIP's in its
+        place: folder of the files; pyiqa's own are in it, torchvision's and timm's in its `checkpoints`, CLIP's in its
             `clip`, those of the Hugging Face hub in its `huggingface`.
         who: the measure, for messages.
         download: let it download into `place` all the same.
@@ -162,7 +162,7 @@ def local_only(place: Path, who: str, *, download: bool = False) -> Iterator[Non
 
 @contextmanager
 def _replaced(target: str, value: object) -> Iterator[None]:
-    """An attribute of a module, for the time being."""
+    """An attribute of a module that is replaced for a while."""
     name, _, attribute = target.rpartition(".")
     module = importlib.import_module(name)
     original = getattr(module, attribute)
@@ -206,7 +206,7 @@ def _tensors_alone() -> Iterator[None]:
 
 
 def _patches(used: Path, place: Path, who: str, download: bool) -> Mapping[str, object]:
-    """What is replaced for the time being."""
+    """What is replaced for a while."""
     try:
         importlib.import_module("pyiqa.utils.download_util")
     except ImportError as error:
@@ -237,7 +237,7 @@ def _fetchable(who: str) -> str:
 
 
 def _cut_off(place: Path, who: str) -> Callable[..., Any]:
-    """`socket.getaddrinfo` that finds nobody in this thread, and everybody in the others."""
+    """`socket.getaddrinfo` that finds no host in this thread, and any host in the others."""
     thread, original = threading.get_ident(), socket.getaddrinfo
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the original)

@@ -99,7 +99,7 @@ class Protocol:
 
     @property
     def id(self) -> str:
-        """The protocol as it stands behind the `@`: three parts, then whatever differs from the default."""
+        """The protocol as written after the `@`: three parts, then whatever differs from the default."""
         parts = [self.space, f"crop{self.crop}", self.depth]
         for field in fields(self)[3:]:
             if getattr(self, field.name) != field.default:
@@ -130,7 +130,7 @@ class Protocol:
         return cls(parts[0], int(parts[1][4:]), parts[2], **options)
 
     def describe(self) -> str:
-        """The protocol in words, for the footnotes of a table."""
+        """A description of the protocol, for the footnotes of a table."""
         parts = self.id.split(",")
         crop = f"{self.crop} pixels cropped on every side" if self.crop else "no crop"
         return "; ".join(crop if part == parts[1] else _MEANING[part] for part in parts)

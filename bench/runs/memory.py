@@ -22,7 +22,7 @@ class PeakMemory:
             self._before = _reset()
 
     def facts(self) -> dict[str, float]:
-        """{"peak_memory": MiB that were taken beyond what was in use before}; nothing where it cannot be told."""
+        """{"peak_memory": MiB that were taken beyond what was in use before}; empty where it cannot be measured."""
         if self._before is None:
             return {}
         if self._cuda is not None:
@@ -32,7 +32,7 @@ class PeakMemory:
 
 
 def _reset() -> float | None:
-    """Let the process's peak start at what it holds now; that, in KiB, or None where the system does not do it."""
+    """Reset the process's peak to what it holds now; that, in KiB, or None where the system cannot."""
     try:
         _CLEAR.write_text("5")
     except OSError:

@@ -262,7 +262,7 @@ def parse_suite(name: str, text: str, folder: Path) -> Suite:
         )  # fmt: skip
         _check(suite)
     except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{name}: expected TOML, got a mistake: {error}") from None
+        raise BenchError(f"{name}: expected valid TOML, got an error: {error}") from None
     except RecursionError:
         raise BenchError(f"{name}: expected a suite, got TOML that is nested too deep") from None
     return suite

@@ -116,7 +116,7 @@ def _holds(target: Path, pixels: Pixels) -> bool:
 def _find(path: Path) -> list[_Stored]:
     """Check a whole file and say where its images lie."""
     if not path.is_file():
-        raise InputError(f"expected a .pklv4 file, got {path}, which does not exist or is no file")
+        raise InputError(f"expected a .pklv4 file, got {path}, which does not exist or is not a file")
     try:
         with path.open("rb") as stream:
             found = find_arrays(stream)

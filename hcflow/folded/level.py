@@ -185,7 +185,7 @@ class FoldedGaussian(nn.Module):
 
 
 def _one_by_one(z: Tensor, *shared: Tensor | None) -> list[list[Tensor | None]]:
-    """The N images of z, and for each of them its own of what has N images or a divisor of N, or is None."""
+    """The N images of z, and for each of them its part of what has N images or a divisor of N, or is None."""
     count = len(z)
     return [[None] * count if x is None else [x[i * len(x) // count, None] for i in range(count)] for x in (z, *shared)]
 

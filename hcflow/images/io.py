@@ -70,7 +70,7 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """Open an image file whose header was checked; what goes wrong inside the block is an error of one line, too.
 
     Raises:
-        ImageError: missing, no regular file (a FIFO would be waited for), of another format, larger than MAX_PIXELS
+        ImageError: missing, not a regular file (a FIFO would be waited for), of another format, larger than MAX_PIXELS
             by its header, or damaged.
     """
     path = Path(path)
@@ -102,7 +102,7 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 def bits_per_channel(image: Image.Image) -> int:
-    """8 or 16 (or 32), as stored: Pillow reads 16-bit colour as 8-bit without a word, but its decoder knows."""
+    """8 or 16 (or 32), as stored: Pillow silently reads 16-bit colour as 8-bit, but its decoder knows."""
     if image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         return 16
     if image.format == "PNG" and image.mode == "I":  # how older versions of Pillow read 16-bit grey

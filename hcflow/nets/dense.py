@@ -51,11 +51,11 @@ class _DenseConvolutions(torch.autograd.Function):
         u = [weight[:, channels:].to(x.dtype) for weight in weights[1:]]
         most = (n - 1) * growth
         features = convolve(x, v[:most], torch.cat(biases[:-1]))
-        for i, own in enumerate(_slices(n - 1, growth)):
-            total = in_order_of(x, features[:, own])  # in a place of its own, where arithmetic is several times as fast
+        for i, part in enumerate(_slices(n - 1, growth)):
+            total = in_order_of(x, features[:, part])  # in separate memory, where arithmetic is several times as fast
             if i:
-                total.add_(convolve(features[:, : own.start], u[i - 1]))
-            features[:, own] = F.leaky_relu_(total, _SLOPE)
+                total.add_(convolve(features[:, : part.start], u[i - 1]))
+            features[:, part] = F.leaky_relu_(total, _SLOPE)
         ctx.save_for_backward(x, v, features, *u)
         ctx.of_weights = weights[0].dtype
         if channels % 16 == 0:  # side by side they stay aligned, and one convolution is faster than two
@@ -72,13 +72,13 @@ class _DenseConvolutions(torch.autograd.Function):
 
         gradients, of_last_u, _ = _convolve_backward(gradient, features, u[-1])
         later = gradients  # g_(j+1) .. g_(n-1), once there are some
-        for j, own in reversed(list(enumerate(_slices(count, growth)))):
-            feature, total = in_order_of(x, features[:, own]), in_order_of(x, gradients[:, own])
+        for j, part in reversed(list(enumerate(_slices(count, growth)))):
+            feature, total = in_order_of(x, features[:, part]), in_order_of(x, gradients[:, part])
             if j < count - 1:
-                later = in_order_of(x, gradients[:, own.stop :])
-                weight = torch.cat([each[:, own] for each in u[j:-1]])
+                later = in_order_of(x, gradients[:, part.stop :])
+                weight = torch.cat([each[:, part] for each in u[j:-1]])
                 total.add_(_convolve_backward(later, feature, weight, (True, False, False))[0])
-            gradients[:, own] = torch.ops.aten.leaky_relu_backward(total, feature, _SLOPE, True)
+            gradients[:, part] = torch.ops.aten.leaky_relu_backward(total, feature, _SLOPE, True)
 
         everything = torch.cat((gradients, gradient), 1)
         of_x, of_v, of_biases = _convolve_backward(everything, x, v, (ctx.needs_input_grad[0], True, True))
@@ -88,8 +88,8 @@ class _DenseConvolutions(torch.autograd.Function):
 
         outputs = [growth] * count + [gradient.shape[1]]
         first, *others = of_v.to(ctx.of_weights).split(outputs)
-        seen = [of_u[own, : own.stop] for own in _slices(count - 1, growth)] + [of_last_u]
-        of_weights = [torch.cat((other, part.to(ctx.of_weights)), 1) for other, part in zip(others, seen, strict=True)]
+        seen = [of_u[part, : part.stop] for part in _slices(count - 1, growth)] + [of_last_u]
+        of_weights = [torch.cat((other, more.to(ctx.of_weights)), 1) for other, more in zip(others, seen, strict=True)]
         return of_x, None, first, *of_weights, *of_biases.to(ctx.of_weights).split(outputs)
 
 

@@ -74,7 +74,7 @@ def load_vgg19(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     """
     file = Path(path)
     if not file.is_file():
-        raise vgg19_needed(f"{file}, which does not exist or is no file")
+        raise vgg19_needed(f"{file}, which does not exist or is not a file")
     _check_digest(file)
     network = VGG19Features()
     names = [name for name, _ in network.named_parameters()]

@@ -47,7 +47,7 @@ def widen_(model: nn.Module, std: float = 0.05) -> None:
 class Subnet(nn.Module):
     """A network inside the flow, which may compute in less precision than the flow around it.
 
-    Subclasses define `compute`. The result may come in the lower precision; whoever adds it to the flow
+    Subclasses define `compute`. The result may come in the lower precision; what adds it to the flow
     casts it, so that flow arithmetic and log-determinants keep theirs.
     """
 
@@ -125,7 +125,7 @@ class ZeroConv(nn.Conv2d):
 
 
 class ZeroSubnet(Subnet, ZeroConv):
-    """A zero conv that is a network of its own."""
+    """A zero conv as a whole network."""
 
     by_parts = True  # there is nothing inside to keep or to recompute
 

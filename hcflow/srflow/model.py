@@ -123,7 +123,7 @@ class SRFlow(SRFlowDecoder):
               map 1             map 2                map L           maps = encoder(LR image)
 
     All levels but the last two split: a Gaussian, whose mean and sigma the half that stays predicts, makes a standard
-    normal z of the half that leaves. The LR image is no part of the latent.
+    normal z of the half that leaves. The LR image is not part of the latent.
     """
 
     def __init__(self, config: SRFlowConfig) -> None:

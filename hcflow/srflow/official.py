@@ -50,7 +50,7 @@ def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> SR
     """Read a released checkpoint into a model in evaluation mode; raises CheckpointError as `hcflow.load`."""
     file = Path(path)
     if not file.is_file():
-        raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is no file")
+        raise CheckpointError(f"expected a checkpoint file, got {file}, which does not exist or is not a file")
     return from_official(read_pickle(file), str(file)).to(device).eval()
 
 
@@ -109,7 +109,7 @@ def _official(config: SRFlowConfig, key: str) -> str:
 
 
 def infer_config(shapes: Shapes) -> SRFlowConfig:
-    """Tell the configuration from the shapes of an official checkpoint, of published or other sizes.
+    """Infer the configuration from the shapes of an official checkpoint, of published or other sizes.
 
     Dequantisation, temperature and the number of steps without coupling leave their published values.
 

@@ -156,4 +156,4 @@ def test_file_names_that_are_not_utf_8(own, state, tmp_path, layout):
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.pth")
-    refused(tmp_path / "a.pth", "is no file")
+    refused(tmp_path / "a.pth", "is not a file")

@@ -68,3 +68,38 @@ def test_one_inside_another():
         with strict():
             pass
         assert float32_convolutions() == "ieee"
+
+
+def suspended():
+    with strict():
+        yield
+
+
+@pytest.mark.parametrize("value", ["ieee", "tf32"])
+def test_blocks_that_end_in_another_order(value):
+    torch.backends.cudnn.allow_tf32 = value == "tf32"
+    before = flags()
+    abandoned = suspended()
+    next(abandoned)
+    with strict():
+        abandoned.close()
+        assert float32_convolutions() == "ieee"
+    assert flags() == before
+
+    first, second, third = suspended(), suspended(), suspended()
+    for each in (first, second, third):
+        next(each)
+    for each in (second, third, first):
+        assert float32_convolutions() == "ieee"
+        each.close()
+    assert flags() == before
+
+
+def test_what_was_set_inside_comes_back_for_the_block_around():
+    before = flags()
+    with strict():
+        torch.backends.cudnn.allow_tf32 = True
+        with strict():
+            assert float32_convolutions() == "ieee"
+        assert float32_convolutions() == "tf32"
+    assert flags() == before

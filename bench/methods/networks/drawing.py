@@ -1,4 +1,4 @@
-"""What flows share as methods: noise, precision, and tiles for images that memory does not hold."""
+"""What flows share as methods: noise, precision, and tiles for images that do not fit into memory."""
 
 from __future__ import annotations
 

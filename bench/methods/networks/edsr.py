@@ -1,4 +1,4 @@
-"""EDSR (Lim et al., CVPRW 2017): a method of its own, and CAR's upscaler."""
+"""EDSR (Lim et al., CVPRW 2017): a method itself, and CAR's upscaler."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EDSR(nn.Module):
 
     @classmethod
     def of(cls, shapes: Shapes) -> EDSR:
-        """The network of a state dict; only the wide one scales its branches, by 0.1, which no weight tells."""
+        """The network of a state dict; only the wide one scales its branches, by 0.1, which the weights do not show."""
         features = width_of(shapes, "head.0.weight", 64)
         blocks = repeats(shapes, r"body\.(\d+)\.body\.0\.weight")
         stages = repeats(shapes, r"tail\.0\.(\d+)\.weight")

@@ -39,7 +39,7 @@ class Runner:
             laid over it (global statistics, strides, windows), or not known.
         least: smallest side the network takes.
         multiple: what sides must divide by.
-        tile: side of the square input that the network takes at most, where it has a limit of its own.
+        tile: side of the square input that the network takes at most, where it has such a limit.
         max_pixels: output pixels to compute at once, where it has none.
     """
 

@@ -17,7 +17,7 @@ def conv(inputs: int, outputs: int, kernel: int = 3, bias: bool = True, groups: 
 
 
 def residual_branch(features: int) -> nn.Sequential:
-    """Convolution, ReLU, convolution: what EDSR, RCAN and their kin add to a block's input."""
+    """Convolution, ReLU, convolution: what EDSR, RCAN and similar networks add to a block's input."""
     return nn.Sequential(conv(features, features), nn.ReLU(inplace=True), conv(features, features))
 
 

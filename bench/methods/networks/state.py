@@ -33,7 +33,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
     """The state dict in a PyTorch or safetensors file, without a wrapper or the prefix `module.`.
 
     Raises:
-        BenchError: no such file, damaged, a pickle that asks for code, or no state dict of finite tensors.
+        BenchError: no such file, damaged, a pickle that asks for code, or not a state dict of finite tensors.
     """
     return {key.removeprefix("module."): value for key, value in read_tensors(_present(file)).items()}
 
@@ -49,7 +49,7 @@ def read_matlab(file: Path) -> dict[str, Any]:
 
 def _present(file: Path) -> Path:
     if not file.is_file():
-        raise BenchError(f"expected a file of weights, got {file}, which does not exist or is no file")
+        raise BenchError(f"expected a file of weights, got {file}, which does not exist or is not a file")
     return file
 
 
@@ -88,7 +88,7 @@ def repeats(shapes: Shapes, pattern: str) -> int:
 
 
 def width_of(shapes: Shapes, key: str, default: int, axis: int = 0) -> int:
-    """A side of a tensor, or the published value where the file lacks it (which `filled` then says)."""
+    """A side of a tensor, or the published value where the file lacks it (then `filled` lists it)."""
     shape = shapes.get(key, ())
     return shape[axis] if len(shape) > axis else default
 

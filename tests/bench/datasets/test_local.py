@@ -109,7 +109,7 @@ def test_a_mistake_in_a_manifest_is_an_error_that_helps(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("title = ", "expected TOML, got a mistake: Invalid value"),
+        ("title = ", "expected valid TOML, got an error: Invalid value"),
         ("images = [{ file = '../x.png' }]", "expected a plain file name for each image"),
         ("images = [{ file = 'C:\\x.png' }]", "expected a plain file name for each image"),
         (

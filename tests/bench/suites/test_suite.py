@@ -166,7 +166,7 @@ def test_a_suite_of_your_own(tmp_path: Path) -> None:
         ("draws = 3", 'published = "none.csv"', ""),
         ("draws = 3", 'published_column = "{data}"', "expected {dataset} and {column} in published_column"),
         ("published = {", 'key = { method = "x" }\npublished = {', "a key needs `published`"),
-        ("title =", "title", "expected TOML, got a mistake"),
+        ("title =", "title", "expected valid TOML, got an error"),
         (
             "[[notes]]",
             '[[rows.as_published]]\nmetrics = ["lpips"]\nvariant = "x"\nnote = ""\n[[notes]]',

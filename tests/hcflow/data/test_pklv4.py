@@ -190,8 +190,8 @@ def test_what_is_not_a_list_of_images_is_refused(name, tmp_path):
 
 
 def test_missing_files_and_folders(tmp_path):
-    assert "which does not exist or is no file" in refused(tmp_path / "no.pklv4")
-    assert "which does not exist or is no file" in refused(tmp_path)
+    assert "which does not exist or is not a file" in refused(tmp_path / "no.pklv4")
+    assert "which does not exist or is not a file" in refused(tmp_path)
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path):
