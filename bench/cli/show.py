@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import add_out, add_suite, add_table, suite_of
+from bench.cli.options import add_out, add_style, add_suite, add_table, suite_of
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -30,12 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_suite(what)
     formats = ["text", "json", "md", "html", "tex"]
     parser.add_argument("--format", choices=formats, default="text", help="(default: text)")
-    parser.add_argument(
-        "--style",
-        choices=["full", "compact"],
-        default="full",
-        help="of --format tex: two columns wide with everything, or one column with what was measured (default: full)",
-    )
+    add_style(parser, "of --format tex")
     add_out(parser)
     parser.set_defaults(run=_show)
 

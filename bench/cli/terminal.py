@@ -21,7 +21,12 @@ class _Piped(Console):
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as the base class
         with self.capture() as capture:
             super().print(*objects, **options)
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+        sys.stdout.write("".join(f"{_shortened(line.rstrip())}\n" for line in capture.get().splitlines()))
+
+
+def _shortened(line: str) -> str:
+    """A rule no longer than a terminal; a line of text as it is."""
+    return line[:_NARROWEST] if set(line) <= {" ", "─"} else line
 
 
 def console() -> Console:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from bench.files import write_atomically
 from bench.records.tables import Table
@@ -34,11 +35,18 @@ def _latex(grid: Grid, out: Path) -> str:
     return render_latex(grid)
 
 
+Style = Literal["full", "compact"]
 FORMATS: dict[str, Callable[[Grid, Path], str]] = {"json": _json, "md": _markdown, "html": _html, "tex": _latex}
 
 
 def write_reports(
-    table: Table, out: Path, target: Path, *, thumbnails: bool = True, in_site: bool = False
+    table: Table,
+    out: Path,
+    target: Path,
+    *,
+    thumbnails: bool = True,
+    in_site: bool = False,
+    style: Style = "full",
 ) -> list[Path]:
     """Write a table in every format; returns the files.
 
@@ -48,16 +56,21 @@ def write_reports(
         target: folder of the files, `table4.html` and so on.
         thumbnails: whether the HTML shows pictures.
         in_site: whether the HTML links to the `index.html` beside it.
+        style: of the LaTeX file.
     """
     from bench.report.grid import build_grid
     from bench.report.html import render_html
+    from bench.report.latex import render_latex
 
     grid, name = build_grid(table), table.suite.name
     others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
+    links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():
-        links = ("index.html", *others) if in_site else others
-        text = render_html(grid, out, thumbnails, links) if suffix == "html" else render(grid, out)
+        if suffix == "html":
+            text = render_html(grid, out, thumbnails, links)
+        else:
+            text = render_latex(grid, style) if suffix == "tex" else render(grid, out)
         path = target / f"{name}.{suffix}"
         write_atomically(path, text.encode())
         written.append(path)

@@ -10,7 +10,8 @@ from typing import Any
 from bench.records.tables import Cell
 from bench.report import formatting
 from bench.report.grid import plain
-from bench.report.parts import Grid, GridCell, Key, Number
+from bench.report.parts import Grid, GridCell
+from bench.report.slots import Key, Number
 from bench.runs.thumbnails import lr_path, thumbnail_path
 
 _PICTURED = 100  # images of a cell that are embedded as thumbnails; more would make a file that no phone opens

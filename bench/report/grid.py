@@ -12,8 +12,9 @@ from bench import jsons
 from bench.records.estimates import Estimate
 from bench.records.tables import Cell, Table
 from bench.report import formatting, notes
-from bench.report.parts import Gap, Grid, GridCell, GridRow, Group, Head, Key, Line, Number, Place
+from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
 from bench.report.ranking import Rank, ranks
+from bench.report.slots import Gap, Key, Number
 from bench.suites.suite import Row
 
 _Ranks = Mapping[Place, tuple[Rank, bool]]
@@ -79,7 +80,8 @@ class _Builder:
         cell = self.table.cell(self.table.suite.rows[0].name, dataset, column)
         mark = notes.mark_of(self._footnotes, cell.protocol)
         arrow = formatting.ARROWS[cell.direction]
-        return Head(dataset, column, cell.title, cell.unit, cell.direction, arrow, mark)
+        measured = any(cell.value for cell in self.table.cells if cell.dataset == dataset)
+        return Head(dataset, column, cell.title, cell.unit, cell.direction, arrow, mark, measured)
 
     def _row(self, row: Row) -> GridRow:
         suite = self.table.suite
@@ -177,21 +179,16 @@ def plain(value: float) -> Key:
 
 
 def _with_gaps(cells: Sequence[GridCell]) -> Iterable[Number | Gap | None]:
-    """The measured values; neighbours that were not run for one reason share a gap."""
-    for number, group in groupby(cells, lambda cell: cell.reason.number if cell.reason else None):
+    """The measured values; a gap where neighbours of a data set, or the whole row, were not run for one reason."""
+    first = cells[0].reason
+    if first and all(cell.reason == first for cell in cells):
+        texts = {cell.source.reason.removeprefix("not run yet: ") for cell in cells}
+        yield Gap(first, len(cells), f"not run: {texts.pop()}" if len(texts) == 1 else "not run")
+        return
+    for _, group in groupby(cells, lambda cell: (cell.source.dataset, cell.reason.number if cell.reason else None)):
         members = list(group)
         reason = members[0].reason
-        if number is None or reason is None:
-            yield from (cell.measured for cell in members)
-        else:
-            yield Gap(reason, len(members), _gap_text(members, whole=len(members) == len(cells)))
-
-
-def _gap_text(cells: Sequence[GridCell], whole: bool) -> str:
-    reasons = {cell.source.reason for cell in cells}
-    if not whole or len(reasons) > 1:
-        return "not run"
-    return f"not run: {reasons.pop().removeprefix('not run yet: ')}"
+        yield from [Gap(reason, len(members), "not run")] if reason else [cell.measured for cell in members]
 
 
 def _place(cell: Cell) -> Place:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from bench.report import Style
 from bench.report.formatting import MEANINGS
 from bench.report.latex_tabular import GAP, MARKS, Tabular, escape, tabulars
 from bench.report.notes import segments
 from bench.report.parts import LABELS, Grid
 
-Style = Literal["full", "compact"]
 STYLES: tuple[Style, ...] = ("full", "compact")
 
 

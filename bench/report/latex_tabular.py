@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from bench.records.estimates import Verdict
 from bench.report import formatting
-from bench.report.parts import Gap, Grid, GridCell, GridRow, Head, Line, Number
+from bench.report.parts import Grid, GridCell, GridRow, Head, Line
+from bench.report.slots import Gap, Number
 
 GAP = 6.0  # points between columns
 _LABEL = 61  # points that the labels of lines are wide
@@ -172,12 +173,13 @@ class _Drawing:
         reasons = dict.fromkeys(cell.reason.number for cell in cells if cell.reason)
         if reasons and self.exact and not any(cell.measured for cell in cells):
             name += rf" \emph{{not run}}\textsuperscript{{{', '.join(map(str, reasons))}}}"
-        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}l}}{{{name}}} \\"]
+        width = min(self._width(block), self.room)
+        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}p{{{width:.0f}pt}}}}{{\raggedright {name}}} \\"]
         return [*lines, *(text for line in row.lines for text in self._numbers(line, row, block))]
 
     def _numbers(self, line: Line, row: GridRow, block: Sequence[int]) -> Iterable[str]:
         """A line of the row, and below it the standard errors or the differences."""
-        slots = _slots(line)
+        slots = line.places
         chosen = [slots[index] for index in block]
         numbers = [one for one in chosen if isinstance(one, Number)]
         if not numbers:
@@ -205,11 +207,6 @@ class _Drawing:
         if slot.opens is None and self.exact:  # room for the digits that a measured value has more
             text += rf"\phantom{{{'0' * (formatting.digits(cell.source) - cell.source.decimals)}}}"
         return text + (rf"\rlap{{$^{{{MARKS[slot.verdict]}}}$}}" if slot.verdict else "")
-
-
-def _slots(line: Line) -> list[Number | Gap | None]:
-    """One for each column: a gap stands in all of its places."""
-    return [slot for slot in line.slots for _ in range(slot.span if isinstance(slot, Gap) else 1)]
 
 
 def _difference(cell: GridCell) -> str:

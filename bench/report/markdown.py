@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from bench.report.formatting import MEANINGS, SYMBOLS
 from bench.report.notes import Footnote, segments
-from bench.report.parts import LABELS, Grid, GridCell, GridRow, Number
+from bench.report.parts import LABELS, Grid, GridCell, GridRow
+from bench.report.slots import Number
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
 

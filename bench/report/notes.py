@@ -13,6 +13,7 @@ from bench.records.journal import Journal
 from bench.records.tables import Cell, Table
 from bench.report import formatting
 
+_NAMED = 3  # rows that a command names even where they are all that is shown
 _WORD = r"(?:--?[\w-]+|'[^']*'|(?!(?:trains|as|and|or)\b)[\w./@+-]*\w)"
 _COMMAND = re.compile(rf"((?:python -m (?:bench|hcflow)|nox -s)(?: {_WORD})+)")
 
@@ -207,10 +208,11 @@ def _general(cell: Cell) -> str:
 def _specific(text: str, cells: Sequence[Cell], table: Table) -> str:
     """The names back in: all of them in a command that takes several, else where there is only one."""
     rows, datasets = _distinct(cell.row for cell in cells), _distinct(cell.dataset for cell in cells)
-    every = len(rows) == len(table.suite.rows)
+    every = len(rows) == len(table.suite.rows) and len(rows) > _NAMED
     names = "" if every else " --method " + " ".join(f"'{row}'" for row in rows)
     text = text.replace(" --method 'METHOD'", names)
-    text = text.replace("--dataset DATASET", f"--dataset {' '.join(datasets)}")
+    for command in ("--dataset", "data fetch"):
+        text = text.replace(f"{command} DATASET", f"{command} {' '.join(datasets)}")
     if len(rows) == 1:
         text = text.replace("'METHOD'", f"'{rows[0]}'")
     return text.replace("DATASET", datasets[0]) if len(datasets) == 1 else text

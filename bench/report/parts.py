@@ -6,17 +6,16 @@ the paper's protocol where that is another, and what the paper prints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bench.records.estimates import Verdict
 from bench.records.tables import Cell, Table
 from bench.report.notes import Footnote, Reason
-from bench.report.ranking import Rank
+from bench.report.slots import Gap, Key, Number
 
 Place = tuple[str, str, str]  # row, data set, column
-Key = float | str | None  # what a column is sorted by: a number, "Infinity" or "-Infinity"; None comes last
 LineKind = Literal["measured", "papers_protocol", "paper"]
 LABELS: dict[LineKind, str] = {"measured": "measured", "papers_protocol": "paper's protocol", "paper": "paper"}
 
@@ -33,6 +32,7 @@ class Head:
         direction: higher, lower or none is better.
         arrow: the direction as a sign: ↑, ↓ or nothing.
         mark: letter of the footnote with its protocol.
+        measured: whether anything was measured on its data set.
     """
 
     dataset: str
@@ -42,6 +42,7 @@ class Head:
     direction: str
     arrow: str
     mark: str
+    measured: bool
 
     @property
     def scale(self) -> str:
@@ -62,68 +63,10 @@ class Group:
     in_paper: bool
     heads: tuple[Head, ...]
 
-
-@dataclass(frozen=True)
-class Number:
-    """One number, as every format prints it.
-
-    Attributes:
-        text: with the digits that the paper prints.
-        exact: with two digits more; the same as `text` for what the paper prints.
-        error: standard error over images, with the digits of `text`; empty where there is none.
-        exact_error: the same with the digits of `exact`.
-        key: what it is sorted by; only numbers of one kind of line are compared.
-        mark: letter of the footnote with its protocol; empty for what the paper prints.
-        verdict: of the cell, where this is the number that is compared; else None.
-        note: `3 of 5 images` where only a part was measured.
-        opens: number of its cell in `Grid.measured`; None for what the paper prints.
-        rank: best or second best of its column, among numbers of its kind of line.
-        tied: whether another number of the column has the same rank.
-        not_worse: whether it is not significantly worse than the best of its column, see `Grid.ties`.
-    """
-
-    text: str
-    exact: str
-    error: str = ""
-    exact_error: str = ""
-    key: Key = None
-    mark: str = ""
-    verdict: Verdict | None = None
-    note: str = ""
-    opens: int | None = None
-    rank: Rank = ""
-    tied: bool = False
-    not_worse: bool = False
-
     @property
-    def bold(self) -> bool:
-        """Whether it is set in bold."""
-        return self.rank == "best" or self.not_worse
-
-    @property
-    def with_error(self) -> str:
-        """`28.4293 ± 1.8721`; the mean alone where there is no standard error."""
-        return f"{self.exact} ± {self.exact_error}" if self.error else self.exact
-
-    @property
-    def short(self) -> str:
-        """`28.43 ± 1.87`: the same with the digits that the paper prints."""
-        return f"{self.text} ± {self.error}" if self.error else self.text
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Neighbouring places of the measured line that have no value, for one reason.
-
-    Attributes:
-        reason: why.
-        span: places that it covers.
-        text: `not run`; with the reason where it is that of a whole row.
-    """
-
-    reason: Reason
-    span: int
-    text: str
+    def measured(self) -> bool:
+        """Whether anything was measured on it."""
+        return any(head.measured for head in self.heads)
 
 
 @dataclass(frozen=True)
@@ -138,6 +81,15 @@ class Line:
     def label(self) -> str:
         """What the line is called."""
         return LABELS[self.kind]
+
+    @property
+    def places(self) -> list[Number | Gap | None]:
+        """One for each column: a gap stands in all of its places."""
+        return [slot for slot in self.slots for _ in range(slot.span if isinstance(slot, Gap) else 1)]
+
+    def in_measured(self, heads: Sequence[Head]) -> bool:
+        """Whether it has something in the columns of a data set that was measured."""
+        return any(slot is not None and head.measured for slot, head in zip(self.places, heads, strict=True))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 
 from bench.records.tables import Image
 from bench.report.grid import build_grid, plain
-from bench.report.parts import Gap, Number
+from bench.report.slots import Gap, Number
 from bench.suites.suite import load_suite
 
 
