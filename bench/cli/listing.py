@@ -6,7 +6,7 @@ from rich.markup import escape
 
 from bench.cli.terminal import console, grid
 from bench.datasets.manifest import load_manifest
-from bench.report.words import duration
+from bench.report.formatting import duration
 from bench.runs.estimates import forecast
 from bench.runs.planning import datasets_of, why_not
 from bench.runs.runner import Request

@@ -30,6 +30,17 @@ def add_out(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_style(parser: argparse.ArgumentParser, what: str) -> None:
+    """--style full|compact."""
+    parser.add_argument(
+        "--style",
+        choices=["full", "compact"],
+        default="full",
+        help=f"{what}: full is two columns wide and has everything, compact is one column wide and has what was "
+        "measured (default: full)",
+    )
+
+
 def suite_of(table: str | None, file: Path | None, out: Path) -> Suite:
     """The suite of `--table` or `--suite`, with the rows and columns that earlier runs in the folder added."""
     from bench.datasets.manifest import search_also

@@ -1,13 +1,20 @@
-"""python -m bench report: write the tables as files."""
+"""python -m bench report: write the tables as files, or as a site."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from bench.cli.options import add_out, add_suite, add_table, suite_of
+from bench.cli.options import add_out, add_style, add_suite, add_table, suite_of
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
+
+_EXAMPLES = """\
+examples:
+  python -m bench report --to site                        all tables and an index; open site/index.html
+  python -m bench report --table 4 --to paper --style compact
+  python -m bench report --to reports --no-thumbnails
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,13 +23,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "report",
         "write tables as HTML, markdown, LaTeX and JSON",
-        "example:\n  python -m bench report --to reports --no-thumbnails",
-        description="Write the tables that have records as HTML, markdown, LaTeX and JSON files.",
+        _EXAMPLES,
+        description="Write the tables that have records as HTML, markdown, LaTeX and JSON files, and, unless one table "
+        "is asked for, an index.html over all tables and runs. The pages need no server and no network.",
     )
     what = parser.add_mutually_exclusive_group()
     add_table(what)
     add_suite(what)
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the files go (default: the --out folder)")
+    add_style(parser, "of the LaTeX files")
     parser.add_argument(
         "--no-thumbnails",
         action="store_true",
@@ -36,18 +45,25 @@ def _report(args: argparse.Namespace) -> int:
     from bench.records.journal import load_journals
     from bench.records.tables import build_table
     from bench.report import write_reports
+    from bench.report.site import write_site
     from bench.suites.suite import suite_names
 
     if not args.out.is_dir():
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
-    names = [args.table] if args.table or args.suite else suite_names()
-    written: list[Path] = []
-    for name in names:
-        suite = suite_of(name, args.suite, args.out)
-        if args.table or args.suite or load_journals(args.out, suite.name):
-            target = args.to or args.out
-            written += write_reports(build_table(suite, args.out), args.out, target, thumbnails=not args.no_thumbnails)
-    if not written:
-        raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+    target, thumbnails = args.to or args.out, not args.no_thumbnails
+    if args.table or args.suite:
+        table = build_table(suite_of(args.table, args.suite, args.out), args.out)
+        written = write_reports(table, args.out, target, thumbnails=thumbnails, style=args.style)
+    else:
+        journals = load_journals(args.out)
+        if not {journal.table for journal in journals} & set(suite_names()):
+            raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+        tables = [build_table(suite_of(name, None, args.out), args.out) for name in _in_order(suite_names())]
+        written = write_site(tables, journals, args.out, target, thumbnails=thumbnails, style=args.style)
     print("\n".join(str(path) for path in written))
     return 0
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """The paper's tables first."""
+    return sorted(names, key=lambda name: (not name.startswith("table"), name))

@@ -208,10 +208,10 @@ def _fetch_missing(suite: Suite, names: list[str]) -> None:
 
 def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -> None:
     """The table on stdout, the reports on disk, and where to look."""
-    from rich.console import Console
-
+    from bench.cli.terminal import text_options
     from bench.records.tables import build_table
     from bench.report import write_reports
+    from bench.report.grid import build_grid
     from bench.report.text import render_text
 
     table = build_table(request.suite, request.out)
@@ -220,7 +220,7 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
     if not outcome.ran:
         print(f"Nothing could run. First: {_first_need(outcome)}\n")
     shown = _part(table, request) if only else table
-    print(render_text(shown, color=Console().is_terminal))
+    print(render_text(build_grid(shown), **text_options()))
     if outcome.fallback:
         number = request.suite.name.removeprefix("table")
         print(

@@ -129,7 +129,7 @@ def _text(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
     from rich.markup import escape
 
     from bench.cli.terminal import console, grid
-    from bench.report.text import format_estimate
+    from bench.report.formatting import with_error
 
     table = grid("image", *(escape(measure.id) for measure in measures))
     decimals = [measure.of.decimals for measure in measures]
@@ -138,7 +138,7 @@ def _text(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
         table.add_row(escape(one.image), *cells)
     table.add_section()
     means = zip(_estimates(scored, measures), decimals, strict=True)
-    table.add_row(f"mean of {len(scored)}", *(format_estimate(mean, places) for mean, places in means))
+    table.add_row(f"mean of {len(scored)}", *(with_error(mean, places) for mean, places in means))
     console().print(table)
     reasons = {(m.id, v.why) for one in scored for m in measures if not isinstance(v := one.values[m.id], tuple)}
     return "".join(f"n/a: {measure}: {why}\n" for measure, why in sorted(reasons))
@@ -185,7 +185,7 @@ def _csv(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
 
 
 def _html(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
-    from bench.report.text import format_estimate
+    from bench.report.formatting import with_error
 
     def line(tag: str, cells: Sequence[str]) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>\n"
@@ -196,7 +196,7 @@ def _html(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
         cells = [_cell(one.values[m.id], digits) for m, digits in zip(measures, places, strict=True)]
         body.append(line("td", [one.image, *cells]))
     means = zip(_estimates(scored, measures), places, strict=True)
-    body.append(line("th", [f"mean of {len(scored)}", *(format_estimate(mean, digits) for mean, digits in means)]))
+    body.append(line("th", [f"mean of {len(scored)}", *(with_error(mean, digits) for mean, digits in means)]))
     head = '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8"><title>Scores</title>\n'
     style = "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:right}</style>\n"
     return f"{head}{style}<table>\n{''.join(body)}</table>\n</html>\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import add_out, add_suite, add_table, suite_of
+from bench.cli.options import add_out, add_style, add_suite, add_table, suite_of
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -12,7 +12,7 @@ _EXAMPLES = """\
 examples:
   python -m bench show --table 4
   python -m bench show --table 4 --format json | jq '.[] | select(.verdict == "differs")'
-  python -m bench show --table 4 --format tex > table4.tex
+  python -m bench show --table 4 --format tex --style compact > table4.tex
 """
 
 
@@ -30,23 +30,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_suite(what)
     formats = ["text", "json", "md", "html", "tex"]
     parser.add_argument("--format", choices=formats, default="text", help="(default: text)")
+    add_style(parser, "of --format tex")
     add_out(parser)
     parser.set_defaults(run=_show)
 
 
 def _show(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from bench.cli.terminal import text_options
     from bench.records.tables import build_table
     from bench.report import FORMATS
+    from bench.report.grid import build_grid
+    from bench.report.latex import render_latex
     from bench.report.text import render_text
 
     if not args.out.is_dir():
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
-    table = build_table(suite_of(args.table, args.suite, args.out), args.out)
+    grid = build_grid(build_table(suite_of(args.table, args.suite, args.out), args.out))
     if args.format == "text":
-        console = Console()
-        print(render_text(table, color=console.is_terminal), end="")
+        print(render_text(grid, **text_options()), end="")
+    elif args.format == "tex":
+        print(render_latex(grid, args.style), end="")
     else:
-        print(FORMATS[args.format](table, args.out), end="")
+        print(FORMATS[args.format](grid, args.out), end="")
     return 0

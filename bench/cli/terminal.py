@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TypedDict
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_NARROWEST = 80  # columns that a table is fitted into where no terminal has a width
 _ENDLESS = 100_000  # columns: nothing is wrapped or cut where no terminal shows it
 
 
@@ -20,13 +21,31 @@ class _Piped(Console):
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as the base class
         with self.capture() as capture:
             super().print(*objects, **options)
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+        sys.stdout.write("".join(f"{_shortened(line.rstrip())}\n" for line in capture.get().splitlines()))
+
+
+def _shortened(line: str) -> str:
+    """A rule no longer than a terminal; a line of text as it is."""
+    return line[:_NARROWEST] if set(line) <= {" ", "─"} else line
 
 
 def console() -> Console:
     """As wide as the terminal; where stdout is a file or a pipe, each row of a table is one line."""
     real = Console(highlight=False)
     return real if real.is_terminal else _Piped(highlight=False, width=_ENDLESS)
+
+
+class TextOptions(TypedDict):
+    """How a table is written as text."""
+
+    width: int
+    color: bool
+
+
+def text_options() -> TextOptions:
+    """The width and colours of stdout: a terminal's own, or 80 plain columns for a file or a pipe."""
+    real = Console()
+    return {"width": real.width if real.is_terminal else _NARROWEST, "color": real.is_terminal}
 
 
 def grid(*columns: str, title: str | None = None) -> Table:

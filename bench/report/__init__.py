@@ -1,42 +1,53 @@
-"""Tables as files: HTML, markdown, LaTeX, JSON, and text for the terminal, all from the same cells."""
+"""Tables as files: HTML, markdown, LaTeX, JSON, and text for the terminal, all from the same grid."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from bench.files import write_atomically
 from bench.records.tables import Table
+from bench.report.parts import Grid
 
 
-def _json(table: Table, out: Path) -> str:
+def _json(grid: Grid, out: Path) -> str:
     from bench.report.machine import render_json
 
-    return render_json(table)
+    return render_json(grid)
 
 
-def _markdown(table: Table, out: Path) -> str:
+def _markdown(grid: Grid, out: Path) -> str:
     from bench.report.markdown import render_markdown
 
-    return render_markdown(table)
+    return render_markdown(grid)
 
 
-def _html(table: Table, out: Path) -> str:
+def _html(grid: Grid, out: Path) -> str:
     from bench.report.html import render_html
 
-    return render_html(table, out)
+    return render_html(grid, out)
 
 
-def _latex(table: Table, out: Path) -> str:
+def _latex(grid: Grid, out: Path) -> str:
     from bench.report.latex import render_latex
 
-    return render_latex(table)
+    return render_latex(grid)
 
 
-FORMATS: dict[str, Callable[[Table, Path], str]] = {"json": _json, "md": _markdown, "html": _html, "tex": _latex}
+Style = Literal["full", "compact"]
+FORMATS: dict[str, Callable[[Grid, Path], str]] = {"json": _json, "md": _markdown, "html": _html, "tex": _latex}
 
 
-def write_reports(table: Table, out: Path, target: Path, *, thumbnails: bool = True) -> list[Path]:
+def write_reports(
+    table: Table,
+    out: Path,
+    target: Path,
+    *,
+    thumbnails: bool = True,
+    in_site: bool = False,
+    style: Style = "full",
+) -> list[Path]:
     """Write a table in every format; returns the files.
 
     Args:
@@ -44,13 +55,23 @@ def write_reports(table: Table, out: Path, target: Path, *, thumbnails: bool = T
         out: results folder, where the thumbnails are.
         target: folder of the files, `table4.html` and so on.
         thumbnails: whether the HTML shows pictures.
+        in_site: whether the HTML links to the `index.html` beside it.
+        style: of the LaTeX file.
     """
+    from bench.report.grid import build_grid
     from bench.report.html import render_html
+    from bench.report.latex import render_latex
 
+    grid, name = build_grid(table), table.suite.name
+    others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
+    links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():
-        text = render_html(table, out, thumbnails) if suffix == "html" else render(table, out)
-        path = target / f"{table.suite.name}.{suffix}"
+        if suffix == "html":
+            text = render_html(grid, out, thumbnails, links)
+        else:
+            text = render_latex(grid, style) if suffix == "tex" else render(grid, out)
+        path = target / f"{name}.{suffix}"
         write_atomically(path, text.encode())
         written.append(path)
     return written

@@ -1,186 +1,157 @@
-"""A table as LaTeX (booktabs): one float with the paper's grid, the footnotes and the provenance."""
+"""A grid as LaTeX (booktabs): floats with the table, the notes and the provenance, for one column or for two."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import dataclass
 
-from bench.records.estimates import Verdict
-from bench.records.tables import Cell, Table
-from bench.report import notes, words
-from bench.report.notes import Footnote, Reason
-from bench.report.words import MEANINGS
-from bench.suites.suite import Row
+from bench.report import Style
+from bench.report.formatting import MEANINGS
+from bench.report.latex_tabular import GAP, MARKS, Tabular, escape, tabulars
+from bench.report.notes import segments
+from bench.report.parts import LABELS, Grid
 
-_FIT = r"\small\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"  # shrunk where too wide
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "`": r"\textasciigrave{}",
-    "'": r"\textquotesingle{}",
-    "∞": r"$\infty$",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "–": r"\textendash{}",
-    "×": r"$\times$",
-    "τ": r"$\tau$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
+STYLES: tuple[Style, ...] = ("full", "compact")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What differs between the styles; lengths in points.
+
+    Attributes:
+        environment: of the float.
+        width: macro with the width that there is.
+        room: the narrowest that it is in common classes.
+        exact: whether values have two digits more than the paper prints, standard errors and differences.
+    """
+
+    environment: str
+    width: str
+    room: float
+    exact: bool
+
+
+_FORMS: dict[Style, _Form] = {
+    "full": _Form("table*", r"\textwidth", 468, exact=True),
+    "compact": _Form("table", r"\columnwidth", 229, exact=False),
 }
-_OWN = "paper's protocol"
-_MARKS: dict[Verdict, str] = {
-    "matches": r"\checkmark",
-    "better": r"\blacktriangle",
-    "differs": r"\times",
-    "partial": r"\triangleleft",
-    "no published value": r"\circ",
-    "not run": r"-",
-}
+_LINE = 9.5  # of text of 8 points
+_HEIGHT = 590  # of a page of common classes
 
 
-def render_latex(table: Table) -> str:
-    """A `table*` environment, to be read with `\\input`; the packages it needs are named in its first line."""
-    protocols, why = notes.footnotes(table), notes.reasons(table)
-    suite = table.suite
-    caption = escape(" ".join(filter(None, [f"{suite.title}.", words.source(suite), notes.summary(table)])))
+def render_latex(grid: Grid, style: Style = "full") -> str:
+    """Floats to be read with `\\input`; the packages they need are named in the first line.
+
+    Columns that are too many for the width stand below each other, and rows that are too many for a page are continued
+    in a further float.
+
+    Args:
+        grid: the table.
+        style: full: two columns wide, every row, standard errors, differences, all notes. compact: one column wide,
+            what was measured beside the paper's values.
+    """
+    form = _FORMS[style]
+    blocks = tabulars(grid, room=form.room, exact=form.exact)
+    notes = _notes(grid, everything=form.exact)
+    notes_height = _LINE * sum(1 + int(len(note) * 4.1 / form.room) for note in notes)
+    pages = _pages(blocks, _HEIGHT - 60)
+    apart = notes_height + sum(block.height for block in pages[-1]) > _HEIGHT - 60
+    label = "tab:" + "".join(c for c in grid.table.suite.name if c.isalnum())
+    caption = escape(" ".join(filter(None, [f"{grid.title}.", grid.source, grid.summary])))
+    floats = []
+    for index, page in enumerate(pages):
+        lines = [rf"\caption{{{caption}}}", rf"\label{{{label}}}", r"\smallskip"]
+        if index:
+            lines = [rf"\footnotesize Table~\ref{{{label}}}, continued.\par\smallskip"]
+        last = index == len(pages) - 1 and not apart
+        floats.append(_float(form, [*lines, *_stacked(page)], notes if last else []))
+    if apart:
+        floats.append(_float(form, [rf"\footnotesize Notes to Table~\ref{{{label}}}.\par\smallskip"], notes))
+    return "\n".join([r"% \usepackage[T1]{fontenc} \usepackage{textcomp,amssymb,booktabs}", *floats]) + "\n"
+
+
+def _pages(blocks: Sequence[Tabular], height: float) -> list[list[Tabular]]:
+    """The tabulars that stand together on a page."""
+    pages: list[list[Tabular]] = [[]]
+    for block in blocks:
+        if pages[-1] and sum(one.height for one in pages[-1]) + block.height > height:
+            pages.append([])
+        pages[-1].append(block)
+    return pages
+
+
+def _stacked(blocks: Sequence[Tabular]) -> list[str]:
+    size = rf"\footnotesize\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
+    align = [r"\raggedright"] if len(blocks) > 1 else []  # columns below each other
+    return [size, *align, *(line for block in blocks for line in (*block.lines, r"\par\medskip"))]
+
+
+def _float(form: _Form, lines: Sequence[str], notes: Sequence[str]) -> str:
+    begin = [rf"\begin{{minipage}}{{{form.width}}}\raggedright\footnotesize", "\\par\n".join(notes), r"\end{minipage}"]
     return "\n".join(
         [
-            r"% \usepackage[T1]{fontenc} \usepackage{textcomp,amssymb,booktabs,graphicx}",
-            r"\begin{table*}[tp]",
+            rf"\begin{{{form.environment}}}[tp]",
             r"\centering",
-            rf"\caption{{{caption}}}",
-            rf"\label{{tab:{''.join(c for c in suite.name if c.isalnum())}}}",
-            *_grid(table, protocols, why),
-            r"\par\smallskip",
-            r"\begin{minipage}{\textwidth}\raggedright\scriptsize",
-            "\\par\n".join(_notes(table, protocols, why)),
-            r"\end{minipage}",
-            r"\end{table*}",
-            "",
+            *lines,
+            *(begin if notes else []),
+            rf"\end{{{form.environment}}}",
         ]
     )
 
 
-def escape(text: str) -> str:
-    """Text that LaTeX prints as it is; characters that its fonts lack become their code point."""
-    known = "".join(
-        _SPECIAL.get(c) or (c if ord(c) < 0x100 and c.isprintable() else rf"\texttt{{U+{ord(c):04X}}}")
-        for c in " ".join(text.split()).replace("\xad", "")
+def _notes(grid: Grid, everything: bool) -> list[str]:
+    """What stands under the table: signs, remarks, protocols, reasons and provenance."""
+    lines = [_legend(grid, everything)]
+    lines += [escape(text) for text in (grid.remarks if everything else ())]
+    marks = {number.mark for cell in grid.measured for number in (cell.measured, cell.papers_protocol) if number}
+    for note in grid.footnotes:
+        if everything or note.mark in marks:
+            ids = ", ".join(
+                rf"\texttt{{{escape(measure)}}}".replace(",", r",\allowbreak ") for measure in note.measures
+            )
+            who = (
+                f"{LABELS['papers_protocol']} for {', '.join(note.rows)}: {note.why}"
+                if note.rows
+                else "the table's protocol"
+            )
+            lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.description)}.")
+    if everything:
+        lines += [
+            rf"\textsuperscript{{{one.number}}} Not run, {escape(one.where)}: {_with_commands(one.text)}."
+            for one in grid.reasons
+        ]
+    elif missing := sum(not row.measured for row in grid.rows) if grid.measured else 0:
+        lines.append(f"Left out: {missing} rows of which nothing was measured.")
+    return [*lines, *_provenance(grid, everything)]
+
+
+def _legend(grid: Grid, everything: bool) -> str:
+    text = r"$\uparrow$ higher is better, $\downarrow$ lower is better."
+    if any(number.bold for cell in grid.cells for number in (cell.measured, cell.paper) if number):
+        text += (
+            r" \textbf{Bold}: best of a column, \underline{underlined}: second best, measured and paper each by itself."
+        )
+    if not everything and any(cell.reason for row in grid.rows if row.measured for cell in row.cells):
+        text += r" \textendash: not run."
+    used = {cell.source.verdict for cell in grid.measured}
+    signs = "; ".join(rf"${MARKS[one]}$ {one}: {escape(meaning)}" for one, meaning in MEANINGS.items() if one in used)
+    return f"{text} {signs}." if signs else text
+
+
+def _with_commands(text: str) -> str:
+    return "".join(
+        rf"\texttt{{{escape(piece)}}}" if command else f"{escape(piece)}{' ' if piece.endswith(' ') else ''}"
+        for piece, command in segments(text)
     )
-    return known.replace("--", r"\mbox{-{}-}")
 
 
-def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -> list[str]:
-    places, stub = words.places(table), 2 + len(table.suite.describe)
-    lines = [
-        rf"\begin{{tabular}}{{@{{}}{'l' * stub}{'r' * len(places)}@{{\hspace{{0.6em}}}}}}",
-        r"\toprule",
-        *_heads(table, protocols, stub),
-        r"\midrule",
-    ]
-    for row in table.suite.rows:
-        lines += [*_row(table, row, protocols, why), r"\addlinespace"]
-    lines[-1] = r"\bottomrule"
-    lines.append(r"\end{tabular}}")
-    return [_FIT, *lines]
-
-
-def _heads(table: Table, protocols: Sequence[Footnote], stub: int) -> list[str]:
-    width = len(table.suite.columns)
-    groups = [rf"\multicolumn{{{width}}}{{c}}{{{escape(dataset)}}}" for dataset in table.datasets]
-    starts = [stub + 1 + width * index for index in range(len(groups))]
-    first = table.suite.rows[0].name
-    cells = [(table.cell(first, dataset, column.id), column) for dataset, column in words.places(table)]
-    marks = [rf"\textsuperscript{{{notes.mark_of(protocols, column.measure.id)}}}" for _, column in cells]
-    units = [escape(words.scale(cell)) for cell, _ in cells]
-    names = ["Method", *(escape(name.replace("_", " ").capitalize()) for name in table.suite.describe), ""]
-    return [
-        _line([*[""] * stub, *groups]),
-        "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts),
-        _line([*[""] * stub, *(escape(cell.title) for cell, _ in cells)]),
-        _line([*names, *(unit + mark for unit, mark in zip(units, marks, strict=True))]),
-    ]
-
-
-def _row(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequence[Reason]) -> list[str]:
-    """The lines of a row: measured, under the paper's protocol where that is another, published, difference."""
-    cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
-    lines: list[tuple[str, list[str]]] = [("measured", _measured(cells, why))]
-    if any(cell.value for cell in cells):
-        own = any(words.has_own_protocol(cell) for cell in cells)
-        lines.append(("standard error", [_error(cell, as_published=False) for cell in cells]))
-        if own:
-            marks = ", ".join(notes.own_marks(protocols, cells))
-            label = rf"{escape(_OWN)}\textsuperscript{{{marks}}}"
-            lines.append((label, [_value(c, True) if words.has_own_protocol(c) else "" for c in cells]))
-            lines.append(("standard error", [_error(c, True) if words.has_own_protocol(c) else "" for c in cells]))
-    lines.append(("published", [_published(cell) for cell in cells]))
-    if any(cell.value for cell in cells):
-        lines.append(("difference", [_difference(cell) for cell in cells]))
-    about = [escape(row.name), *(escape(text) for text in words.description(table.suite, row))]
-    blank = [""] * len(about)
-    return [_line([*(blank if index else about), label, *texts]) for index, (label, texts) in enumerate(lines)]
-
-
-def _measured(cells: Sequence[Cell], why: Sequence[Reason]) -> list[str]:
-    """The measured values; neighbours that were not run for one reason are set as one."""
-    texts = []
-    for reason, group in groupby(cells, lambda cell: None if cell.value else notes.reason_of(cell, why).number):
-        members = list(group)
-        if reason is None:
-            texts += [_value(cell, as_published=False) for cell in members]
-        else:
-            texts.append(rf"\multicolumn{{{len(members)}}}{{c}}{{\emph{{not run}}\textsuperscript{{{reason}}}}}")
-    return texts
-
-
-def _value(cell: Cell, as_published: bool) -> str:
-    """A value, with the mark of the verdict where it is the one that is compared."""
-    value = cell.value_as_published if as_published else cell.value
-    if value is None:
-        return ""
-    compared = as_published or not words.has_own_protocol(cell)
-    mark = rf"\rlap{{$^{{{_MARKS[cell.verdict]}}}$}}" if compared else ""
-    return escape(words.number(value.mean, words.digits(cell))) + mark
-
-
-def _error(cell: Cell, as_published: bool) -> str:
-    value = cell.value_as_published if as_published else cell.value
-    if value is None or value.stderr is None:
-        return ""
-    return escape(f"±{words.number(value.stderr, words.digits(cell))}")
-
-
-def _published(cell: Cell) -> str:
-    """As printed, with room for the digits that a measured value has more, so that the points are aligned."""
-    return rf"{cell.published}\phantom{{{'0' * (words.digits(cell) - cell.decimals)}}}" if cell.published else ""
-
-
-def _difference(cell: Cell) -> str:
-    if cell.verdict == "partial":
-        return rf"\emph{{{escape(words.images_of(cell))}}}"
-    return "" if cell.difference is None else escape(words.signed(cell.difference, words.digits(cell)))
-
-
-def _notes(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -> list[str]:
-    legend = "; ".join(rf"${_MARKS[verdict]}$ {verdict}: {escape(text)}" for verdict, text in MEANINGS.items())
-    lines = [rf"$\uparrow$ higher is better, $\downarrow$ lower is better. {legend}."]
-    lines += [escape(text) for text in notes.remarks(table)]
-    for note in protocols:
-        ids = ", ".join(rf"\texttt{{{escape(measure)}}}".replace(",", r",\allowbreak ") for measure in note.measures)
-        who = f"{_OWN} for {', '.join(note.rows)}: {note.why}" if note.rows else "the table's protocol"
-        lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.words)}.")
-    lines += [rf"\textsuperscript{{{r.number}}} Not run, {escape(r.where)}: {escape(r.text)}." for r in why]
-    for run in table.runs:
-        lines.append("; ".join(f"{escape(label)}: {escape(text)}" for label, text in notes.provenance(run)) + ".")
-    return lines if table.runs else [*lines, "No run has measured a value yet."]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+def _provenance(grid: Grid, everything: bool) -> list[str]:
+    """Every fact of every run, or what they have in common in a line."""
+    if not grid.runs:
+        return ["No run has measured a value yet."]
+    if everything:
+        return ["; ".join(f"{escape(label)}: {escape(text)}" for label, text in run) + "." for run in grid.runs]
+    facts = [dict(run) for run in grid.runs]
+    commits = ", ".join(dict.fromkeys(fact["Commit"].split(",")[0][:12] for fact in facts))
+    devices = ", ".join(dict.fromkeys(fact["Device"] for fact in facts))
+    return [escape(f"Measured on {devices}; commit {commits}.")]

@@ -6,19 +6,21 @@ import math
 
 from bench import jsons
 from bench.records.estimates import Estimate
-from bench.records.tables import Cell, Table
+from bench.report.parts import Grid, GridCell
 
 
-def render_json(table: Table) -> str:
+def render_json(grid: Grid) -> str:
     """A JSON array with one object per cell.
 
     `value` is under the table's common protocol, `value_as_published` under the one that the published number was made
-    with; difference and verdict use the latter. An infinite number is the string "inf", since JSON has none.
+    with; difference and verdict use the latter. `rank` is `best` or `second` among the measured values of a column. An
+    infinite number is the string "inf", since JSON has none.
     """
-    return jsons.dumps([_cell(cell) for cell in table.cells], indent=1) + "\n"
+    return jsons.dumps([_cell(cell, row.ours) for row in grid.rows for cell in row.cells], indent=1) + "\n"
 
 
-def _cell(cell: Cell) -> dict[str, object]:
+def _cell(drawn: GridCell, ours: bool) -> dict[str, object]:
+    cell = drawn.source
     common, as_published = cell.value, cell.value_as_published
     return {
         "table": cell.table,
@@ -34,6 +36,9 @@ def _cell(cell: Cell) -> dict[str, object]:
         "stderr_as_published": as_published.stderr if as_published else None,
         "difference": _number(cell.difference),
         "verdict": cell.verdict,
+        "rank": drawn.measured.rank if drawn.measured else "",
+        "not_worse": drawn.measured.not_worse if drawn.measured else False,
+        "ours": ours,
         "reason": cell.reason,
         "protocol": cell.protocol,
         "protocol_as_published": cell.protocol_as_published,

@@ -1,38 +1,35 @@
-"""A table as GitHub-flavoured markdown: the paper's grid, then every measured cell, footnotes and provenance."""
+"""A grid as GitHub-flavoured markdown: the paper's table, then every measured cell, footnotes and provenance."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 
-from bench.records.tables import Cell, Table
-from bench.report import notes, words
-from bench.report.notes import Footnote, Reason
-from bench.report.words import MEANINGS, SYMBOLS
-from bench.suites.suite import Row
+from bench.report.formatting import MEANINGS, SYMBOLS
+from bench.report.notes import Footnote, segments
+from bench.report.parts import LABELS, Grid, GridCell, GridRow
+from bench.report.slots import Number
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
-_OWN = "paper's protocol"
 
 
-def render_markdown(table: Table) -> str:
+def render_markdown(grid: Grid) -> str:
     """The whole report of a table as one markdown document."""
-    protocols, why = notes.footnotes(table), notes.reasons(table)
-    suite = table.suite
     blocks = [
-        f"## {escape(words.heading(suite))}: {escape(suite.title)}",
-        escape(f"{words.source(suite)} {notes.summary(table)}".strip()),
-        _grid(table, protocols, why),
+        f"## {escape(grid.heading)}: {escape(grid.title)}",
+        escape(f"{grid.source} {grid.summary}".strip()),
+        _table_of(grid),
         _legend(),
         "### Measured cells",
-        _details(table, protocols),
+        _details(grid),
         "### Notes",
-        "\n".join(f"- {escape(text)}" for text in notes.remarks(table)),
-        "\n".join(f"- <sup>{note.mark}</sup> {_footnote(note)}" for note in protocols),
+        "\n".join(f"- {escape(text)}" for text in grid.remarks),
+        "\n".join(f"- <sup>{note.mark}</sup> {_footnote(note)}" for note in grid.footnotes),
     ]
-    if why:
-        blocks += ["### Not run", "\n".join(f"{r.number}. {escape(r.where)}: {escape(r.text)}" for r in why)]
-    blocks += ["### Provenance", _provenance(table)]
+    if grid.reasons:
+        lines = (f"{reason.number}. {escape(reason.where)}: {_with_commands(reason.text)}" for reason in grid.reasons)
+        blocks += ["### Not run", "\n".join(lines)]
+    blocks += ["### Provenance", _provenance(grid)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -47,100 +44,89 @@ def code(text: str) -> str:
     return f"`{' '.join(text.split()).replace('`', chr(39))}`".replace("|", r"\|")
 
 
+def _with_commands(text: str) -> str:
+    return "".join(code(piece) if command else _spaced(piece) for piece, command in segments(text))
+
+
+def _spaced(text: str) -> str:
+    """As `escape`, with the blanks at its ends."""
+    start, end = (" " if text[:1].isspace() else ""), (" " if text[-1:].isspace() else "")
+    return f"{start}{escape(text)}{end}"
+
+
 def _tight(text: str) -> str:
     """Text that is not broken into lines."""
     return escape(text).replace(" ", _SPACE)
 
 
-def _grid(table: Table, protocols: Sequence[Footnote], why: Sequence[Reason]) -> str:
-    first = table.suite.rows[0].name
-    describe = [escape(name.replace("_", " ").capitalize()) for name in table.suite.describe]
-    heads = ["Method", *describe]
-    for dataset, column in words.places(table):
-        mark = notes.mark_of(protocols, column.measure.id)
-        cell = table.cell(first, dataset, column.id)
-        heads.append(
-            _BREAK.join([escape(dataset), _tight(cell.title), f"{_tight(words.scale(cell))} <sup>{mark}</sup>"])
-        )
-    rows = [line for row in table.suite.rows for line in _grid_lines(table, row, protocols, why)]
-    return _table(heads, rows, left=1 + len(describe))
+def _table_of(grid: Grid) -> str:
+    heads = ["Method", *(escape(name) for name in grid.describe)]
+    for head in grid.heads:
+        scale = f"{_tight(head.scale)} <sup>{head.mark}</sup>"
+        heads.append(_BREAK.join([escape(head.dataset), _tight(head.title), scale]))
+    return _table(heads, [line for row in grid.rows for line in _lines(row)], left=1 + len(grid.describe))
 
 
-def _grid_lines(table: Table, row: Row, protocols: Sequence[Footnote], why: Sequence[Reason]) -> Iterable[list[str]]:
+def _lines(row: GridRow) -> Iterable[list[str]]:
     """One line of a row; a second one where it was also measured under the paper's protocol: that is compared there."""
-    cells = [table.cell(row.name, dataset, column.id) for dataset, column in words.places(table)]
-    about = [escape(text) for text in words.description(table.suite, row)]
-    apart = any(cell.value and words.has_own_protocol(cell) for cell in cells)
-    if not apart:
-        yield [escape(row.name), *about, *(_compared(cell, why) for cell in cells)]
-        return
-    own = [words.has_own_protocol(cell) for cell in cells]
-    first = (_common(cell, why) if apart else _compared(cell, why) for cell, apart in zip(cells, own, strict=True))
-    yield [escape(row.name), *about, *first]
-    marks = ", ".join(notes.own_marks(protocols, cells))
-    name = f"{escape(row.name)},{_BREAK}{_tight(_OWN)}{_SPACE}<sup>{marks}</sup>"
-    yield [name, *("" for _ in about), *(_compared(cell, ()) if a else "" for cell, a in zip(cells, own, strict=True))]
+    marks = next((line.marks for line in row.lines if line.kind == "papers_protocol"), ())
+    first = (_first(cell, apart=bool(cell.papers_protocol)) for cell in row.cells)
+    yield [escape(row.name), *(escape(text) for text in row.description), *first]
+    if marks:
+        name = f"{escape(row.name)},{_BREAK}{_tight(LABELS['papers_protocol'])}{_SPACE}<sup>{', '.join(marks)}</sup>"
+        second = (_compared(cell, cell.papers_protocol) if cell.papers_protocol else "" for cell in row.cells)
+        yield [name, *("" for _ in row.description), *second]
 
 
-def _common(cell: Cell, why: Sequence[Reason]) -> str:
-    if cell.value is None:
-        return f"–<sup>{notes.reason_of(cell, why).number}</sup>"
-    return f"**{words.number(cell.value.mean, cell.decimals)}**"
+def _first(cell: GridCell, apart: bool) -> str:
+    return _value(cell.measured) if apart and cell.measured else _compared(cell, cell.measured)
 
 
-def _compared(cell: Cell, why: Sequence[Reason]) -> str:
-    """`**28.42** ✓` over `(28.42)`."""
-    published = f"({cell.published})" if cell.published else ""
-    if cell.value_as_published is None:
-        measured = f"–<sup>{notes.reason_of(cell, why).number}</sup>" if why else ""
-        return _BREAK.join(filter(None, [measured, published]))
-    mean = words.number(cell.value_as_published.mean, cell.decimals)
-    measured = f"**{mean}**{_SPACE}{SYMBOLS[cell.verdict]}"
-    n = words.images_of(cell) if cell.verdict == "partial" else ""
-    return _BREAK.join(filter(None, [measured, _tight(n), published]))
+def _compared(cell: GridCell, number: Number | None) -> str:
+    """`28.42 ✓` over `(28.42)`."""
+    paper = f"({cell.paper.text})" if cell.paper else ""
+    if number is None:
+        return _BREAK.join(filter(None, [f"–<sup>{cell.reason.number}</sup>" if cell.reason else "", paper]))
+    measured = f"{_value(number)}{_SPACE}{SYMBOLS[number.verdict]}" if number.verdict else _value(number)
+    return _BREAK.join(filter(None, [measured, _tight(number.note), paper]))
+
+
+def _value(number: Number) -> str:
+    return f"**{number.text}**" if number.bold else number.text
 
 
 def _legend() -> str:
     meanings = "; ".join(f"{SYMBOLS[verdict]} {verdict}: {meaning}" for verdict, meaning in MEANINGS.items())
     return (
-        "Bold: measured here. In brackets: published. ↑ higher is better, ↓ lower is better. Letters name the "
-        f"protocol, numbers the reason why a cell was not run.{_BREAK}\n{escape(meanings)}."
+        "In brackets: the paper's values. Bold: the best measured value of a column, and what is not significantly "
+        "worse where that was tested. ↑ higher is better, ↓ lower is better. Letters name the protocol, numbers the "
+        f"reason why a cell was not run.{_BREAK}\n{escape(meanings)}."
     )
 
 
-def _details(table: Table, protocols: Sequence[Footnote]) -> str:
+def _details(grid: Grid) -> str:
     """Every measured cell with everything that is known of it."""
-    measured = [cell for cell in table.cells if cell.value is not None]
-    heads = [
-        "Method",
-        "Data set",
-        "Metric",
-        "Published",
-        "Measured",
-        "Paper's protocol",
-        "Difference",
-        "Verdict",
-        "Images",
-    ]
-    return _table(heads, [_detail(cell, protocols) for cell in measured], left=3) if measured else "None yet."
+    heads = ["Method", "Data set", "Metric", "Paper", "Measured", "Paper's protocol", "Difference", "Verdict", "Images"]
+    return _table(heads, [_detail(cell) for cell in grid.measured], left=3) if grid.measured else "None yet."
 
 
-def _detail(cell: Cell, protocols: Sequence[Footnote]) -> list[str]:
-    assert cell.value is not None
-    assert cell.value_as_published is not None
-    own = notes.mark_of(protocols, cell.protocol_as_published, cell.row) if words.has_own_protocol(cell) else ""
-    common, digits = notes.mark_of(protocols, cell.protocol), words.digits(cell)
+def _detail(cell: GridCell) -> list[str]:
+    source = cell.source
     return [
-        escape(cell.row),
-        escape(cell.dataset),
-        f"{_tight(cell.title)}{_SPACE}{_tight(words.scale(cell))}",
-        cell.published or "–",
-        f"{_tight(words.with_error(cell.value, digits))}{_SPACE}<sup>{common}</sup>",
-        f"{_tight(words.with_error(cell.value_as_published, digits))}{_SPACE}<sup>{own}</sup>" if own else "the same",
-        "–" if cell.difference is None else words.signed(cell.difference, digits),
-        _tight(f"{SYMBOLS[cell.verdict]} {cell.verdict}"),
-        _tight(words.images_of(cell)),
+        escape(source.row),
+        escape(source.dataset),
+        f"{_tight(source.title)}{_SPACE}{_tight(cell.head.scale)}",
+        source.published or "–",
+        _estimate(cell.measured) if cell.measured else "",
+        _estimate(cell.papers_protocol) if cell.papers_protocol else "the same",
+        cell.difference or "–",
+        _tight(f"{SYMBOLS[source.verdict]} {source.verdict}"),
+        _tight(cell.images),
     ]
+
+
+def _estimate(number: Number) -> str:
+    return f"{_tight(number.with_error)}{_SPACE}<sup>{number.mark}</sup>"
 
 
 def _footnote(note: Footnote) -> str:
@@ -150,13 +136,12 @@ def _footnote(note: Footnote) -> str:
         if note.rows
         else "the table's protocol"
     )
-    return f"{ids} ({who}){': ' if note.words else ''}{escape(note.words)}."
+    return f"{ids} ({who}){': ' if note.description else ''}{escape(note.description)}."
 
 
-def _provenance(table: Table) -> str:
+def _provenance(grid: Grid) -> str:
     lines = []
-    for run in table.runs:
-        first, *rest = notes.provenance(run)
+    for first, *rest in grid.runs:
         lines.append(f"- {first[0]} {code(first[1])}. " + "; ".join(f"{label}: {escape(text)}" for label, text in rest))
     return "\n".join(lines) or "No run has measured a value yet."
 

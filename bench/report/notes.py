@@ -11,7 +11,11 @@ from string import ascii_lowercase
 from bench.metrics.metric import Measure
 from bench.records.journal import Journal
 from bench.records.tables import Cell, Table
-from bench.report import words
+from bench.report import formatting
+
+_NAMED = 3  # rows that a command names even where they are all that is shown
+_WORD = r"(?:--?[\w-]+|'[^']*'|(?!(?:trains|as|and|or)\b)[\w./@+-]*\w)"
+_COMMAND = re.compile(rf"((?:python -m (?:bench|hcflow)|nox -s)(?: {_WORD})+)")
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,14 @@ class Footnote:
     Attributes:
         mark: letter that refers to it.
         measures: ids such as `psnr@y,crop4,u8`.
-        words: the protocol in words; empty where it has none.
+        description: the protocol in words; empty where it has none.
         rows: whose published values were made so; empty for the table's common protocol.
         why: why those rows have a protocol of their own.
     """
 
     mark: str
     measures: tuple[str, ...]
-    words: str
+    description: str
     rows: tuple[str, ...]
     why: str
 
@@ -39,7 +43,7 @@ class Reason:
 
     Attributes:
         number: that refers to it.
-        text: the reason; METHOD and DATASET stand for the names where it holds for several.
+        text: the reason; outside of commands, METHOD and DATASET stand for the names where it holds for several.
         where: the rows and data sets.
         places: (row, data set, column) of its cells.
     """
@@ -53,8 +57,8 @@ class Reason:
 def footnotes(table: Table) -> list[Footnote]:
     """The protocols of a table: the common ones first, then the paper's own for single rows.
 
-    Measures share a footnote where the same words are true of them: `psnr@rgb,crop4,u8` and `ssim@rgb,crop4,u8`, but
-    not `niqe@matlab` and `brisque@matlab`.
+    Measures share a footnote where the same description is true of them: `psnr@rgb,crop4,u8` and `ssim@rgb,crop4,u8`,
+    but not `niqe@matlab` and `brisque@matlab`.
     """
     groups: dict[tuple[str, str, str], tuple[list[Measure], list[str]]] = {}
     for column in table.suite.columns:
@@ -87,12 +91,6 @@ def mark_of(notes: Iterable[Footnote], measure: str, row: str = "") -> str:
     return next((n.mark for n in notes if measure in n.measures and (row in n.rows if row else not n.rows)), "")
 
 
-def own_marks(notes: Sequence[Footnote], cells: Iterable[Cell]) -> list[str]:
-    """The marks of all protocols of the paper's own in a row: often one, several where they differ by metric."""
-    marks = [mark_of(notes, c.protocol_as_published, c.row) for c in cells if words.has_own_protocol(c)]
-    return list(dict.fromkeys(marks))
-
-
 def reasons(table: Table) -> list[Reason]:
     """Why cells were not run; one reason for all cells that it holds for."""
     groups: dict[str, list[Cell]] = {}
@@ -101,7 +99,10 @@ def reasons(table: Table) -> list[Reason]:
             groups.setdefault(_general(cell), []).append(cell)
     return [
         Reason(
-            index, _specific(text, cells), _where(cells, table), frozenset((c.row, c.dataset, c.column) for c in cells)
+            index,
+            _specific(text, cells, table),
+            _where(cells, table),
+            frozenset((c.row, c.dataset, c.column) for c in cells),
         )
         for index, (text, cells) in enumerate(groups.items(), 1)
     ]
@@ -145,7 +146,7 @@ def remarks(table: Table) -> list[str]:
         "protocol with the published one."
     ]
     if infinite := [cell for cell in table.cells if cell.value and cell.value.infinite]:
-        listed = "; ".join(f"{words.name(cell)}: {words.infinity(cell)}" for cell in infinite)
+        listed = "; ".join(f"{formatting.name(cell)}: {formatting.infinity(cell)}" for cell in infinite)
         texts.append(
             "∞: the PSNR of an SR image that is identical to its HR image is infinite, and it is kept: one such image "
             f"makes the mean infinite, and leaves no standard error ({listed})."
@@ -154,7 +155,7 @@ def remarks(table: Table) -> list[str]:
         about = [cell for cell in table.cells if remark in cell.remarks]
         where = f"{', '.join(_distinct(cell.row for cell in about))}; {', '.join(_distinct(c.title for c in about))}"
         texts.append(f"{remark[:1].upper()}{remark[1:]} ({where}).")
-    incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != words.images_of(c)]
+    incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != formatting.images_of(c)]
     if problems := _distinct(f"{cell.row} on {cell.dataset}: {cell.reason}" for cell in incomplete):
         texts.append(f"Not every image could be measured ({'; '.join(problems)}).")
     return texts
@@ -169,7 +170,7 @@ def provenance(run: Journal) -> list[tuple[str, str]]:
     facts = [
         ("Run", run.run),
         ("Date", run.started),
-        ("Wall time", "not finished" if run.seconds is None else words.duration(run.seconds)),
+        ("Wall time", "not finished" if run.seconds is None else formatting.duration(run.seconds)),
         ("Asked for", f"the first {limit} images of each data set" if limit else ""),
         ("Commit", f"{about.get('commit', 'unknown')}{dirty}"),
         ("Device", f"{about.get('device', 'unknown')}: {about.get('processor', 'unknown')}"),
@@ -178,6 +179,12 @@ def provenance(run: Journal) -> list[tuple[str, str]]:
         ("Platform", str(about.get("platform", ""))),
     ]
     return [(label, text) for label, text in facts if text]
+
+
+def segments(text: str) -> list[tuple[str, bool]]:
+    """A text in pieces, and whether each is a command to be typed."""
+    pieces = _COMMAND.split(text)
+    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]
 
 
 def _letter(index: int) -> str:
@@ -198,22 +205,30 @@ def _general(cell: Cell) -> str:
     return re.sub(rf"(?<!\w){re.escape(cell.dataset)}(?!\w)", "DATASET", text)
 
 
-def _specific(text: str, cells: Sequence[Cell]) -> str:
-    """The names back in where there is only one."""
-    if len({cell.row for cell in cells}) == 1:
-        text = text.replace("'METHOD'", f"'{cells[0].row}'")
-    return text.replace("DATASET", cells[0].dataset) if len({cell.dataset for cell in cells}) == 1 else text
+def _specific(text: str, cells: Sequence[Cell], table: Table) -> str:
+    """The names back in: all of them in a command that takes several, else where there is only one."""
+    rows, datasets = _distinct(cell.row for cell in cells), _distinct(cell.dataset for cell in cells)
+    every = len(rows) == len(table.suite.rows) and len(rows) > _NAMED
+    names = "" if every else " --method " + " ".join(f"'{row}'" for row in rows)
+    text = text.replace(" --method 'METHOD'", names)
+    for command in ("--dataset", "data fetch"):
+        text = text.replace(f"{command} DATASET", f"{command} {' '.join(datasets)}")
+    if len(rows) == 1:
+        text = text.replace("'METHOD'", f"'{rows[0]}'")
+    return text.replace("DATASET", datasets[0]) if len(datasets) == 1 else text
 
 
 def _where(cells: Sequence[Cell], table: Table) -> str:
-    """`SRCNN, RDN (Set5, Set14)`, or `(all data sets)`."""
-    by_row: dict[str, tuple[str, ...]] = {}
+    """`SRCNN, RDN (Set5, Set14)`, or `(all data sets)`; with the measures where a row lacks only some of them."""
+    groups: dict[str, list[str]] = {}
     for row in _distinct(cell.row for cell in cells):
-        by_row[row] = _distinct(cell.dataset for cell in cells if cell.row == row)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for row, datasets in by_row.items():
-        groups.setdefault(datasets, []).append(row)
-    return "; ".join(
-        f"{', '.join(rows)} ({'all data sets' if datasets == table.datasets else ', '.join(datasets)})"
-        for datasets, rows in groups.items()
-    )
+        groups.setdefault(_places([cell for cell in cells if cell.row == row], table), []).append(row)
+    return "; ".join(f"{', '.join(rows)} ({places})" for places, rows in groups.items())
+
+
+def _places(cells: Sequence[Cell], table: Table) -> str:
+    """The data sets of a row's cells, and their measures where there are others in the table."""
+    datasets = _distinct(cell.dataset for cell in cells)
+    where = "all data sets" if datasets == table.datasets and len(datasets) > 1 else ", ".join(datasets)
+    some = len(cells) < len(datasets) * len(table.suite.columns)
+    return f"{where}: {', '.join(_distinct(cell.title for cell in cells))}" if some else where

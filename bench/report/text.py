@@ -1,153 +1,155 @@
-"""A table for the terminal: every measured cell on a line of its own, then what was not run and why."""
+"""A grid for the terminal: every measured cell on a line of its own, then what was not run and why."""
 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table as RichTable
 
-from bench.metrics.metric import Measure
-from bench.records.estimates import Estimate
-from bench.records.tables import Cell, Table
-from bench.report import words
+from bench.report.notes import segments
+from bench.report.parts import LABELS, Grid, GridCell, GridRow
+from bench.report.text_table import table_lines
 
-_WIDTH = 1000
-_STYLE = {"matches": "green", "better": "cyan", "differs": "red", "partial": "yellow", "no published value": "dim"}
+PIPED = 80  # columns where no terminal has a width
 
 
-def render_text(table: Table, *, color: bool = False) -> str:
-    """The table as text; long lines are left whole, since a terminal wraps them and a file should not."""
-    console = Console(file=io.StringIO(), width=_WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    console.soft_wrap = True
-    console.print(f"[bold]{escape(table.suite.name)}[/]: {escape(table.suite.title)}")
-    console.print(escape(words.source(table.suite)) + "\n", style="dim")
-    measured = [cell for cell in table.cells if cell.value is not None]
-    if measured:
-        console.print(_measured(measured))
-        _print_protocols(console, table, measured)
-    _print_missing(console, table)
-    _print_provenance(console, table)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+def render_text(grid: Grid, *, width: int = PIPED, color: bool = False) -> str:
+    """The table as text.
+
+    Args:
+        grid: the table.
+        width: columns that lines are fitted into; a table that needs more gets more, and commands are never broken.
+        color: whether to write the control sequences of a terminal.
+    """
+    sheet = _Sheet(width, color)
+    sheet.write(f"[bold]{escape(grid.table.suite.name)}[/]: {escape(grid.title)}")
+    if grid.source:
+        sheet.write(escape(grid.source), "dim")
+    sheet.write("")
+    if grid.measured:
+        for line in table_lines(grid, width):
+            sheet.line(line)
+        _write_protocols(sheet, grid)
+    _write_missing(sheet, grid)
+    _write_runs(sheet, grid)
+    return sheet.text
 
 
-def format_estimate(estimate: Estimate | None, decimals: int) -> str:
-    """`28.42 ± 0.31`; one digit more than printed for the error."""
-    if estimate is None:
-        return ""
-    error = "" if estimate.stderr is None else f" ± {estimate.stderr:.{decimals}f}"
-    return f"{estimate.mean:.{decimals}f}{error}"
+class _Sheet:
+    """What is written on: paragraphs of lines of at most `width` columns."""
 
+    def __init__(self, width: int, color: bool) -> None:
+        self._file = io.StringIO()
+        self._width = width
+        self._console = Console(file=self._file, force_terminal=color, no_color=not color, highlight=False)
 
-def _measured(cells: list[Cell]) -> RichTable:
-    grid = RichTable(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for name in (
-        "row",
-        "data",
-        "metric",
-        "published",
-        "paper's protocol",
-        "difference",
-        "verdict",
-        "common protocol",
-        "images",
-    ):
-        right = name in ("published", "paper's protocol", "difference", "common protocol", "images")
-        grid.add_column(name, justify="right" if right else "left", no_wrap=True)
-    previous = None
-    for cell in cells:
-        if previous is not None and previous != (cell.row, cell.dataset):
-            grid.add_row()
-        previous = (cell.row, cell.dataset)
-        assert cell.value is not None
-        grid.add_row(
-            escape(cell.row),
-            escape(cell.dataset),
-            f"{escape(cell.title)} {words.ARROWS[cell.direction]}".rstrip(),
-            cell.published or "-",
-            format_estimate(cell.value_as_published, cell.decimals),
-            "" if cell.difference is None else words.signed(cell.difference, cell.decimals + 1),
-            f"[{_STYLE[cell.verdict]}]{cell.verdict}[/]",
-            format_estimate(cell.value, cell.decimals + 1),
-            f"{cell.value.n}/{cell.total}",
+    def line(self, markup: str, style: str = "") -> None:
+        """A line, as long as it is."""
+        self._console.print(markup, style=style, soft_wrap=True)
+
+    def write(self, markup: str, style: str = "", hang: str = "") -> None:
+        """A paragraph; its further lines begin with `hang`."""
+        lines = textwrap.wrap(
+            _joined(markup), self._width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
         )
-    return grid
+        for line in lines or [""]:
+            self.line(line.replace(_JOINT, " "), style)
+
+    @property
+    def text(self) -> str:
+        """All of it, without blanks at the ends of lines."""
+        return "\n".join(line.rstrip() for line in self._file.getvalue().splitlines()) + "\n"
 
 
-def _print_protocols(console: Console, table: Table, cells: list[Cell]) -> None:
-    for (row, reason), group in _grouped(cell for cell in cells if cell.reason):
-        console.print(f"[yellow]partial[/] {escape(_place(table, row, group))}: {escape(reason)}")
-    console.print(
-        "Values are means ± standard error over images. The paper's protocol is the one that the published number was\n"
-        "made with; difference and verdict compare that. The protocols:",
-        style="dim",
+_JOINT = "\0"  # stands for a blank at which no line is broken
+
+
+def _joined(text: str) -> str:
+    """The text with its indentation and its commands kept whole."""
+    start = len(text) - len(text.lstrip(" "))
+    pieces = ((_JOINT.join(piece.split(" ")) if command else piece) for piece, command in segments(text[start:]))
+    return _JOINT * start + "".join(pieces)
+
+
+def _write_protocols(sheet: _Sheet, grid: Grid) -> None:
+    for (row, reason), cells in _grouped(cell for cell in grid.measured if cell.source.reason):
+        sheet.write(f"[yellow]partial[/] {escape(_place(grid, row, cells))}: {escape(reason)}", hang="  ")
+    two = (
+        "The paper's protocol is the one that the paper's value was made with; difference and verdict compare that. "
+        if grid.any_papers_protocol
+        else ""
     )
-    measures = [m for cell in cells for m in (cell.protocol_as_published, cell.protocol)]
-    for text in dict.fromkeys(measures):
-        console.print(escape(f"  {text}: {Measure.parse(text).variant.describe()}"), style="dim")
-    shown = {cell.row for cell in cells}
-    for known in table.suite.rows:
-        for one in known.as_published if known.name in shown else ():
-            console.print(escape(f"  {known.name}, paper's protocol: {one.note}"), style="dim")
-    for remark in dict.fromkeys(remark for cell in cells for remark in cell.remarks):
-        console.print(escape(f"  note: {remark}"), style="dim")
-    if infinite := sum(cell.value.infinite for cell in cells if cell.value):
-        console.print(
-            f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite", style="dim"
-        )
-    for name in dict.fromkeys(cell.dataset for cell in cells):
-        if name not in table.suite.datasets:
-            console.print(
-                f"\n{escape(name)} is not one of the paper's data sets: published numbers do not apply to it."
+    sheet.write(f"Values are means ± standard error over images. {two}The protocols:", "dim")
+    rows = {cell.source.row for cell in grid.measured}
+    used = {cell.source.protocol for cell in grid.measured} | {
+        cell.source.protocol_as_published for cell in grid.measured
+    }
+    for note in grid.footnotes:
+        if (measures := [measure for measure in note.measures if measure in used]) and (
+            not note.rows or rows & {*note.rows}
+        ):
+            who = f" ({LABELS['papers_protocol']} for {', '.join(note.rows)}: {note.why})" if note.rows else ""
+            sheet.write(escape(f"  {', '.join(measures)}{who}: {note.description}"), "dim", hang="    ")
+    for remark in dict.fromkeys(remark for cell in grid.measured for remark in cell.source.remarks):
+        sheet.write(escape(f"  note: {remark}"), "dim", hang="    ")
+    if infinite := sum(cell.source.value.infinite for cell in grid.measured if cell.source.value):
+        text = f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite"
+        sheet.write(text, "dim", hang="    ")
+    for group in grid.groups:
+        if not group.in_paper and any(cell.source.dataset == group.dataset for cell in grid.measured):
+            sheet.write("")
+            sheet.write(
+                f"{escape(group.dataset)} is not one of the paper's data sets: published numbers do not apply to it."
             )
 
 
-def _print_missing(console: Console, table: Table) -> None:
-    missing = [cell for cell in table.cells if cell.value is None]
+def _write_missing(sheet: _Sheet, grid: Grid) -> None:
+    """What was not run and why, then what the paper prints there."""
+    missing = [cell for cell in grid.cells if cell.number is None]
     if not missing:
         return
-    printed = sum(cell.published is not None for cell in missing)
-    console.print(f"\n[bold]not run[/] ({printed} published numbers)")
-    for (row, reason), cells in _grouped(missing):
-        console.print(escape(f"  {_place(table, row, cells)}: {reason}"))
-        for dataset in dict.fromkeys(cell.dataset for cell in cells):
-            values = [f"{c.title} {c.published}" for c in cells if c.dataset == dataset and c.published is not None]
-            if values:
-                console.print(escape(f"      published on {dataset}: {', '.join(values)}"), style="dim")
+    sheet.write("")
+    sheet.write(f"[bold]not run[/] ({sum(cell.paper is not None for cell in missing)} published numbers)")
+    for reason in grid.reasons:
+        sheet.write(escape(f"  {reason.where}: {reason.text}"), hang="    ")
+    for row in grid.rows:
+        if any(cell.number is None and cell.paper for cell in row.cells):
+            sheet.write(escape(f"  {row.name}, paper: {_published(row)}"), "dim", hang="    ")
 
 
-def _grouped(cells: Iterable[Cell]) -> Iterable[tuple[tuple[str, str], list[Cell]]]:
+def _published(row: GridRow) -> str:
+    """`Set5 PSNR (Y) 28.42, SSIM (Y) 0.8104; Set14 ...`, of what was not run."""
+    by_dataset: dict[str, list[str]] = {}
+    for cell in row.cells:
+        if cell.number is None and cell.paper:
+            by_dataset.setdefault(cell.source.dataset, []).append(f"{cell.head.title} {cell.paper.text}")
+    return "; ".join(f"{dataset} {', '.join(values)}" for dataset, values in by_dataset.items())
+
+
+def _grouped(cells: Iterable[GridCell]) -> Iterable[tuple[tuple[str, str], list[GridCell]]]:
     """Cells by row and reason, wherever they stand."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str], list[GridCell]] = {}
     for cell in cells:
-        groups.setdefault((cell.row, cell.reason), []).append(cell)
+        groups.setdefault((cell.source.row, cell.source.reason), []).append(cell)
     return groups.items()
 
 
-def _place(table: Table, row: str, cells: Sequence[Cell]) -> str:
+def _place(grid: Grid, row: str, cells: Sequence[GridCell]) -> str:
     """`Bicubic on Set5, Set14`; with the measures where the row's other columns there are no part of it."""
-    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
-    titles = list(dict.fromkeys(cell.title for cell in cells))
-    which = "" if len(cells) == len(datasets) * len(table.suite.columns) else f" ({', '.join(titles)})"
+    datasets = list(dict.fromkeys(cell.source.dataset for cell in cells))
+    titles = list(dict.fromkeys(cell.head.title for cell in cells))
+    which = "" if len(cells) == len(datasets) * len(grid.groups[0].heads) else f" ({', '.join(titles)})"
     return f"{row} on {', '.join(datasets)}{which}"
 
 
-def _print_provenance(console: Console, table: Table) -> None:
-    for journal in table.runs:
-        about = journal.provenance
-        dirty = ", with uncommitted changes" if about.get("dirty") else ""
-        took = "" if journal.seconds is None else f", {journal.seconds:.1f} s"
-        known = about.get("versions", {})
-        versions = ", ".join(f"{name} {known[name]}" for name in ("torch", "numpy", "scikit-image") if name in known)
-        console.print(
-            escape(
-                f"run {journal.run}: commit {str(about.get('commit', 'unknown'))[:12]}{dirty}; {about.get('device')}, "
-                f"{about.get('processor')}; {versions}{took}"
-            ),
-            style="dim",
+def _write_runs(sheet: _Sheet, grid: Grid) -> None:
+    for run in grid.runs:
+        facts = dict(run)
+        commit, _, state = facts["Commit"].partition(",")
+        text = (
+            f"run {facts['Run']}: commit {commit[:12]}{state and ','}{state}; {facts['Device']}; {facts['Wall time']}"
         )
+        sheet.write(escape(text), "dim", hang="  ")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from bench.records.tables import Cell
-from bench.report import words
+from bench.report import formatting
 from bench.suites.suite import Suite
 
 _LONGEST = 7000  # characters of a description; MLflow cuts a tag at 8000
@@ -33,7 +33,7 @@ def metrics(cell: Cell) -> dict[str, float]:
         name: cell.value.mean,
         f"stderr/{name}": cell.value.stderr,
         f"images/{name}": float(cell.value.n),
-        f"papers_protocol/{name}": cell.value_as_published.mean if words.has_own_protocol(cell) else None,
+        f"papers_protocol/{name}": cell.value_as_published.mean if formatting.has_papers_protocol(cell) else None,
         f"published/{name}": float(cell.published) if cell.published else None,
         f"difference/{name}": cell.difference,
     }
@@ -86,24 +86,24 @@ def line(cell: Cell) -> dict[str, str]:
     """What a reader wants to know of a cell, under the heads of a table."""
     assert cell.value is not None
     assert cell.value_as_published is not None
-    digits = words.digits(cell)
+    digits = formatting.digits(cell)
     return {
         "row": cell.row,
         "data set": cell.dataset,
         "metric": cell.title,
         "published": cell.published or "",
-        "paper's protocol": words.with_error(cell.value_as_published, digits),
-        "difference": "" if cell.difference is None else words.signed(cell.difference, digits),
+        "paper's protocol": formatting.with_error(cell.value_as_published, digits),
+        "difference": "" if cell.difference is None else formatting.signed(cell.difference, digits),
         "verdict": cell.verdict,
-        "common protocol": words.with_error(cell.value, digits),
-        "images": words.images_of(cell),
+        "common protocol": formatting.with_error(cell.value, digits),
+        "images": formatting.images_of(cell),
     }
 
 
 def description(suite: Suite, cells: Iterable[Cell]) -> str:
     """Markdown for the overview page of a run: the measured cells as a table, as many as fit."""
     lines = [line(cell) for cell in cells if cell.value is not None]
-    text = f"**{_plain(words.heading(suite))}: {_plain(suite.title)}**\n\n"
+    text = f"**{_plain(formatting.heading(suite))}: {_plain(suite.title)}**\n\n"
     if not lines:
         return text + "Nothing was measured."
     text += f"| {' | '.join(lines[0])} |\n|{'---|' * len(lines[0])}\n"

@@ -9,23 +9,34 @@
     return sign * (kind === "number" ? Number(a) - Number(b) : collator.compare(a, b));
   }
 
+  // What the rows of a table are sorted by: data-keys, or in the grid data-measured or data-paper, never mixed.
+  function keysOf(table, body) {
+    return JSON.parse(body.dataset[table.dataset.by ?? "keys"]);
+  }
+
+  function order(table, head) {
+    if (!original.has(table)) original.set(table, [...table.tBodies]);
+    const bodies = [...original.get(table)];
+    const direction = head?.getAttribute("aria-sort") ?? "none";
+    if (direction !== "none") {
+      const { column, kind } = head.querySelector(".sort").dataset;
+      const sign = direction === "ascending" ? 1 : -1;
+      const keys = new Map(bodies.map((body) => [body, keysOf(table, body)[column]]));
+      bodies.sort((a, b) => compare(keys.get(a), keys.get(b), kind, sign));
+    }
+    table.append(...bodies);
+  }
+
   // First the best on top, then the worst, then the order of the paper again.
   function sort(button) {
     const table = button.closest("table");
     const head = button.closest("th");
-    if (!original.has(table)) original.set(table, [...table.tBodies]);
-    const { column, kind, best } = button.dataset;
+    const { best } = button.dataset;
     const other = best === "descending" ? "ascending" : "descending";
-    const order = { none: best, [best]: other, [other]: "none" }[head.getAttribute("aria-sort")];
+    const next = { none: best, [best]: other, [other]: "none" }[head.getAttribute("aria-sort")];
     for (const th of table.querySelectorAll("th[aria-sort]")) th.setAttribute("aria-sort", "none");
-    head.setAttribute("aria-sort", order);
-    const bodies = [...original.get(table)];
-    if (order !== "none") {
-      const sign = order === "ascending" ? 1 : -1;
-      const keys = new Map(bodies.map((body) => [body, JSON.parse(body.dataset.keys)[column]]));
-      bodies.sort((a, b) => compare(keys.get(a), keys.get(b), kind, sign));
-    }
-    table.append(...bodies);
+    head.setAttribute("aria-sort", next);
+    order(table, head);
   }
 
   function element(tag, properties = {}, ...children) {
@@ -125,11 +136,23 @@
     dialog.scrollTop = 0;
   }
 
-  document.addEventListener("click", ({ target }) => {
+  document.addEventListener("click", (event) => {
+    const { target } = event;
     const dialog = document.getElementById("cell");
-    const button = target.closest("button");
-    if (target === dialog || button?.matches(".close")) dialog.close(); // the backdrop counts as the dialog
+    const button = target.closest("button, a.open");
+    if (dialog && (target === dialog || button?.matches(".close"))) dialog.close(); // the backdrop counts as the dialog
     else if (button?.matches(".sort")) sort(button);
-    else if (button?.matches(".open")) open(Number(button.dataset.cell));
+    else if (button?.matches(".open") && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault(); // without a script it leads to the cell's line in the list
+      open(Number(button.dataset.cell));
+    }
   });
+  document.addEventListener("change", ({ target }) => {
+    if (target.name !== "by") return;
+    const table = document.querySelector("table.grid");
+    table.dataset.by = target.value;
+    order(table, table.querySelector('th[aria-sort$="cending"]'));
+  });
+  for (const button of document.querySelectorAll("button.sort")) button.disabled = false;
+  for (const choice of document.querySelectorAll(".by")) choice.hidden = false;
 })();

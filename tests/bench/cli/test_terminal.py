@@ -72,6 +72,15 @@ def test_what_is_piped_is_neither_padded_nor_cut(
     assert max(map(len, lines)) < 150
 
 
+def test_rules_are_short_where_lines_are_long(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) > 200
+    rules = [line for line in lines if "─" in line]
+    assert len(rules) == len(suite_names())
+    assert max(map(len, rules)) <= 80
+
+
 @pytest.mark.parametrize(("group", "name"), [("weights", "HCFlow_x4"), ("data", "Set5")])
 def test_details_of_one(
     group: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

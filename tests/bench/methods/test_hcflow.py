@@ -15,6 +15,7 @@ from bench.methods.method import Downscaler, Encoder, Likelihood, build_method
 from bench.records import store
 from bench.records.journal import Entry, Restored
 from bench.records.tables import Table, build_table, cells_of
+from bench.report.grid import build_grid
 from bench.report.html import render_html
 from bench.report.latex import render_latex
 from bench.report.machine import render_json
@@ -162,9 +163,10 @@ def test_a_row_of_ours_is_measured_and_has_no_published_value(trained_row, tmp_p
     assert len(cell.images[0].common) == 5  # draws
     assert len(set(cell.images[0].common)) == 5
     assert (cell.protocol, cell.temperature) == ("psnr@y,crop4,u8", 1.0)
-    for text in (render_text(built, color=False), render_markdown(built), render_latex(built)):
+    grid = build_grid(built)
+    for text in (render_text(grid), render_markdown(grid), render_latex(grid)):
         assert "ours, 3 steps" in text
-    assert "0.01M" in render_markdown(built)
+    assert "0.01M" in render_markdown(build_grid(built))
     again = runner.run(request, Quiet(), lambda _: None)
     (entry,) = again.journal.entries
     assert (entry.cached, entry.computed) == (1, 0)
@@ -203,23 +205,26 @@ def test_every_format_says_that_there_is_no_published_value(trained_row, tmp_pat
     cell = cells_of(table, row, out, Entry(row.name, "Set5", "done", total=1, restored=(restored,)))[0]
     assert (cell.verdict, cell.published, cell.difference) == ("no published value", None, None)
     built = Table(table, table.datasets, _with(table, cell, out), ())
-    data = next(c for c in json.loads(render_json(built)) if (c["row"], c["dataset"]) == (row.name, "Set5"))
+    data = next(c for c in json.loads(render_json(build_grid(built))) if (c["row"], c["dataset"]) == (row.name, "Set5"))
     assert (data["published"], data["difference"], data["verdict"]) == (None, None, "no published value")
     assert data["value"] == pytest.approx(30.1)
 
     def line(text):
         return next(line for line in reversed(text.splitlines()) if row.name in line and "30.10" in line)
 
-    assert line(render_text(built, color=False)).split() == [
-        *row.name.split(), "Set5", "PSNR", "(Y)", "↑", "-", "30.10", "no", "published", "value", "30.100", "1/1",
+    assert line(render_text(build_grid(built), width=200)).split() == [
+        *row.name.split(), "Set5", "PSNR", "(Y)", "↑", "-", "30.10", "no", "published", "value", "1/1",
     ]  # fmt: skip
     assert "| – | 30.1000&nbsp;<sup>a</sup> | the same | – | ○&nbsp;no&nbsp;published&nbsp;value |" in line(
-        render_markdown(built)
+        render_markdown(build_grid(built))
     )
-    assert r"& 0.01M & measured & 30.1000\rlap{$^{\circ}$} &" in line(render_latex(built))
-    page = render_html(built, tmp_path)
-    assert '"facts":[["Published","no value"],["Measured","30.1000 dB' in page
-    assert '30.10<span class="symbol" aria-hidden="true">○</span><span class="hidden">no published value</span>' in page
+    latex = render_latex(build_grid(built))
+    assert r"params 0.01M" in latex
+    assert r"measured & 30.1000\rlap{$^{\circ}$} &" in latex
+    page = render_html(build_grid(built), tmp_path)
+    assert '"facts":[["Paper","no value"],["Measured","30.1000 dB' in page
+    sign = '<span class="symbol no-published-value" aria-hidden="true">○</span>'
+    assert f'30.10{sign}<span class="hidden">no published value</span>' in page
 
 
 def _with(table, measured, out):

@@ -6,8 +6,8 @@ import math
 import re
 
 from bench.records.estimates import Estimate, Verdict
-from bench.records.tables import Cell, Table
-from bench.suites.suite import Column, Row, Suite
+from bench.records.tables import Cell
+from bench.suites.suite import Row, Suite
 
 SYMBOLS: dict[Verdict, str] = {
     "matches": "✓",
@@ -39,11 +39,6 @@ def source(suite: Suite) -> str:
     return f"Published in {suite.source}." if suite.source else ""
 
 
-def places(table: Table) -> list[tuple[str, Column]]:
-    """The value columns of the grid, left to right: every column of every data set."""
-    return [(dataset, column) for dataset in table.datasets for column in table.suite.columns]
-
-
 def description(suite: Suite, row: Row) -> list[str]:
     """What the paper says of a row beside its numbers, in the order of `suite.describe`."""
     line = suite.csv_line(row)
@@ -67,8 +62,10 @@ def digits(cell: Cell) -> int:
     return min(cell.decimals + 2, 5)
 
 
-def with_error(value: Estimate, decimals: int) -> str:
-    """`28.4293 ± 1.8721`; the mean alone where there is no standard error."""
+def with_error(value: Estimate | None, decimals: int) -> str:
+    """`28.4293 ± 1.8721`; the mean alone where there is no standard error, nothing where there is no value."""
+    if value is None:
+        return ""
     mean = number(value.mean, decimals)
     return mean if value.stderr is None else f"{mean} ± {number(value.stderr, decimals)}"
 
@@ -81,14 +78,9 @@ def images_of(cell: Cell) -> str:
     return "1 image" if n == 1 else f"{n} images"
 
 
-def has_own_protocol(cell: Cell) -> bool:
+def has_papers_protocol(cell: Cell) -> bool:
     """Whether its published value was made under another protocol than the table's."""
     return cell.protocol != cell.protocol_as_published
-
-
-def scale(cell: Cell) -> str:
-    """Unit and direction of a value column, such as `dB ↑`; a fact such as a count has no direction."""
-    return f"{cell.unit} {ARROWS[cell.direction]}".strip()
 
 
 def name(cell: Cell) -> str:

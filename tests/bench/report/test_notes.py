@@ -1,49 +1,19 @@
-import math
-
 import pytest
 
-from bench.records.estimates import Estimate
 from bench.records.tables import Image
-from bench.report import notes, words
+from bench.report import formatting, notes
 from bench.suites.suite import load_suite
 
 
-@pytest.mark.parametrize(
-    ("value", "decimals", "expected"),
-    [(28.4249, 2, "28.42"), (-3.5, 1, "−3.5"), (math.inf, 2, "∞"), (-math.inf, 2, "−∞"), (-0.001, 2, "0.00")],
-)
-def test_number(value, decimals, expected):
-    assert words.number(value, decimals) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.0031, "+0.003"), (-0.0031, "−0.003"), (0.0001, "0.000"), (math.inf, "+∞")]
-)
-def test_signed(value, expected):
-    assert words.signed(value, 3) == expected
-
-
-def test_a_single_image_has_no_standard_error():
-    assert words.with_error(Estimate.of([[28.4]]), 2) == "28.40"
-    assert words.with_error(Estimate.of([[28.0], [30.0]]), 2) == "29.00 ± 1.00"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(3.21, "3.2 s"), (52.4, "52 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")]
-)
-def test_duration(seconds, expected):
-    assert words.duration(seconds) == expected
-
-
-def test_every_protocol_of_every_table_is_described_in_words(empty):
-    assert all(note.words for note in notes.footnotes(empty))
+def test_every_protocol_of_every_table_is_described(empty):
+    assert all(note.description for note in notes.footnotes(empty))
 
 
 def test_every_measure_has_a_mark(empty):
     known = notes.footnotes(empty)
     for cell in empty.cells:
         assert notes.mark_of(known, cell.protocol)
-        if words.has_own_protocol(cell):
+        if formatting.has_papers_protocol(cell):
             assert notes.mark_of(known, cell.protocol_as_published, cell.row)
 
 
@@ -71,7 +41,7 @@ def test_a_reason_that_differs_only_in_names_is_said_once(tmp_path, table_maker)
         for column in suite.columns
     }
     (reason,) = notes.reasons(table_maker(suite, tmp_path, plan))
-    assert reason.text == text.format("METHOD", "DATASET")
+    assert reason.text == f"not run yet: bench run --dataset {' '.join(suite.datasets)}"
     assert reason.where == ", ".join(row.name for row in suite.rows) + " (all data sets)"
 
 
@@ -108,3 +78,47 @@ def test_provenance_is_complete(mixed):
     assert facts["Versions"] == "Python 3.11.7, torch 2.6.0, numpy 2.1.0"
     assert facts["Wall time"] == "1 h 02 min"
     assert {"Run", "Date"} <= facts.keys()
+
+
+def test_a_reason_for_some_rows_names_them_in_its_command(tmp_path, table_maker):
+    suite = load_suite("table4")
+    text = "not run yet: python -m bench run --table 4 --method '{}'"
+    plan = {
+        (row.name, dataset, column.id): {"reason": text.format(row.name)}
+        for row in suite.rows[1:3]
+        for dataset in suite.datasets
+        for column in suite.columns
+    }
+    known = {reason.text for reason in notes.reasons(table_maker(suite, tmp_path, plan))}
+    assert text.format("SRCNN' 'RDN") in known
+
+
+def test_measures_are_named_where_others_of_the_row_have_no_such_reason(many):
+    known = {reason.text: reason.where for reason in notes.reasons(many)}
+    assert known["needs weights second"] == "Bicubic (Set5: Second)"
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        (
+            "not run yet: python -m bench run --table 4 --method 'TAD & TAU'",
+            ["python -m bench run --table 4 --method 'TAD & TAU'"],
+        ),
+        ("needs weights X_x4: python -m bench weights fetch X_x4", ["python -m bench weights fetch X_x4"]),
+        (
+            "python -m bench run --ablation case1 --train-data DIR trains it, as does python -m hcflow train; then "
+            "python -m bench weights import X FILE",
+            [
+                "python -m bench run --ablation case1 --train-data DIR",
+                "python -m hcflow train",
+                "python -m bench weights import X FILE",
+            ],
+        ),
+        ("nothing to type", []),
+    ],
+)
+def test_commands_are_found(text, commands):
+    pieces = notes.segments(text)
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [piece for piece, command in pieces if command] == commands
