@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from bench.cli.progress import DownloadBar
+from bench.cli.terminal import tracked
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
 from bench.datasets.local import digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
@@ -23,7 +22,6 @@ _DESCRIPTION = """\
 The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
 images they consist of, pixel by pixel, and under which terms.
 """
-T = TypeVar("T")
 _SHOWN = 10  # refused files; CelebA's originals are 5,000
 _EXAMPLES = """\
 examples:
@@ -127,7 +125,7 @@ def _verify(args: argparse.Namespace) -> int:
     for manifest in manifests:
         here = presence(manifest)
         wrong = []
-        for entry in _tracked(here.present, manifest.name):
+        for entry in tracked(here.present, manifest.name):
             try:
                 read_hr(manifest, entry)
             except (BenchError, ImageError) as error:
@@ -143,19 +141,10 @@ def _verify(args: argparse.Namespace) -> int:
     return 2 if bad else 0
 
 
-def _tracked(items: Sequence[T], name: str) -> Iterable[T]:
-    """The items, with a bar where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    bar = Console(stderr=True)
-    return track(items, name, console=bar, disable=not bar.is_terminal)
-
-
 def _import(args: argparse.Namespace) -> int:
     manifest = load_manifest(args.name)
     files = image_files(args.folder)
-    result = import_files(manifest, _tracked(files, manifest.name))
+    result = import_files(manifest, tracked(files, manifest.name))
     for message in result.refused[:_SHOWN]:
         print(f"error: {message}", file=sys.stderr)
     if len(result.refused) > _SHOWN:

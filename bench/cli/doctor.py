@@ -7,7 +7,7 @@ import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +77,7 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
 def _doctor(args: argparse.Namespace) -> int:
     from bench.suites.suite import load_suite, suite_names
 
+    loading()
     suites = [load_suite(name) for name in suite_names()]
     _print_machine()
     _print_data(suites)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli.options import add_suite, add_table
 from bench.errors import BenchError
-from hcflow.cli.entry import say, subparser
+from hcflow.cli.entry import loading, say, subparser
 
 if TYPE_CHECKING:
     from bench.metrics.conventions import Convention
@@ -59,6 +59,7 @@ _HOLD_OUT = "those that it is then tried on, or `none` (default: all others of t
 
 
 def _explain(args: argparse.Namespace) -> int:
+    loading()
     if args.table or args.suite:
         if args.hr is not None or args.published or args.scale or not args.row or not args.dataset:
             raise BenchError("expected --table N --row NAME --dataset NAME ..., without images, --scale or --published")
@@ -90,10 +91,11 @@ def _images(hr: Path, sr: Path, scale: int) -> tuple[list[str], Callable[[str], 
 
 
 def _search(args: argparse.Namespace, names: Sequence[str], evidence: Callable[[str], Evidence]) -> int:
+    from bench.cli.terminal import tracked
     from bench.runs.explaining import means_over, parse_published, search
 
     published = parse_published(args.published)
-    known, means = means_over(names, evidence, args.scale or 4, list(published))
+    known, means = means_over(names, evidence, args.scale or 4, list(published), tracked)
     found = search(published, means, known)
     if not found.tried:
         raise BenchError("expected images that are large enough and not identical, got no finite value of any variant")
@@ -167,10 +169,11 @@ def _indented(one: Candidate) -> Iterator[str]:
 
 
 def _list(args: argparse.Namespace, evidence: Evidence) -> int:
+    from bench.cli.terminal import tracked
     from bench.metrics.conventions import conventions
 
     known = [*conventions(args.scale or 4, grey=evidence.reference.ndim == 2), *_lpips(args.device)]
-    values = {one.id: one.value(evidence) for one in known}
+    values = {one.id: one.value(evidence) for one in tracked(known, "variants")}
     if not any(math.isfinite(value) or value == math.inf for value in values.values()):
         raise BenchError("expected a larger image, got one that is too small for every variant")
     if args.format == "json":

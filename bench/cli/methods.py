@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 if TYPE_CHECKING:
     from bench.methods.method import MethodEntry
@@ -39,6 +39,7 @@ def _methods(args: argparse.Namespace) -> int:
     from bench import jsons
     from bench.methods.method import METHODS
 
+    loading()
     known = {name: METHODS.find(name) for name in args.names or METHODS.names()}
     rows = _rows()
     described = [_describe(name, entry, rows.get(name, {})) for name, entry in known.items()]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.cli.options import positive
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, say, subparser
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +57,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
+    loading()
     import torch
 
+    say(f"timing {args.preset} on LR images of {args.size}x{args.size}: a minute or more")
     with torch.inference_mode():
         peaks = {name: _peak(dtype, args.repeats) for name, dtype in _precisions().items()}
         timings = _measure(args.preset, args.size, args.repeats)

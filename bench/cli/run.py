@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, quiet, subparser
 
 if TYPE_CHECKING:
     from bench.records.tables import Table
@@ -86,6 +86,7 @@ def _run(args: argparse.Namespace) -> int:
         from bench.cli.listing import print_tables
 
         return print_tables()
+    loading()
     suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
     if args.fetch:
         _fetch_missing(suite, args.dataset)
@@ -116,8 +117,9 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
+    loading("MLflow", "mlflow")
     tracker = Tracker(args.out, request.suite)
-    with RunBar() as bar, arithmetic(args.precision):
+    with RunBar(quiet()) as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
     return _exit_code(outcome)
@@ -188,7 +190,7 @@ def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
 
 
 def _fetch_missing(suite: Suite, names: list[str]) -> None:
-    """Download what is not there; a set that cannot be had is a line, not the end."""
+    """Download what is missing; a set that cannot be downloaded is reported, and the next one follows."""
     from bench.cli.progress import DownloadBar
     from bench.datasets.acquire import fetch
     from bench.datasets.local import presence
@@ -227,8 +229,9 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
             f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
             f"To download them and run on them: nox -s reproduce_table{number} -- --fetch"
         )
-    print("written: " + ", ".join(str(path) for path in written))
-    print(tracker.summary())
+    if not quiet():
+        print("written: " + ", ".join(str(path) for path in written))
+        print(tracker.summary())
 
 
 def _part(table: Table, request: Request) -> Table:

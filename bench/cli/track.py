@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from bench.cli.options import add_out
+from bench.cli.terminal import tracked
 from bench.errors import BenchError
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,12 +29,13 @@ def _track(args: argparse.Namespace) -> int:
     from bench.tracking.store import without_password
     from bench.tracking.tables import Tracker
 
+    loading("MLflow", "mlflow")
     journals = load_journals(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
     tracker = Tracker(args.out)
     ended = [journal for journal in journals if not journal.alive]
-    for journal in ended:
+    for journal in tracked(ended, "runs"):
         tracker.mirror(journal)
     if tracker.failure:
         server = without_password(tracker.uri)

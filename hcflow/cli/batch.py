@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hcflow.cli.common import progress_bar
 from hcflow.cli.entry import say
 from hcflow.errors import HCFlowError, InputError
 from hcflow.images.io import SUFFIXES, ImageError
 from hcflow.images.photo import FORMATS, format_of
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 __all__ = ["Job", "Report", "add_batch_arguments", "plan_jobs", "run_jobs"]
 
@@ -101,13 +105,13 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
     skipped: list[str] = []
     done = 0
     with progress_bar() as bar:
-        task = bar.add_task(args.command, total=len(jobs))
+        task = bar.add_task(args.command, total=len(jobs), count=f"0/{len(jobs)}")
         try:
-            for job in jobs:
-                part = bar.add_task(job.source.name, total=None)
+            for number, job in enumerate(jobs, 1):
+                part = bar.add_task(_cut(job.source.name), total=None, count="")
 
-                def report(finished: int, of: int, part: int = part) -> None:
-                    bar.update(part, completed=finished, total=of if of > 1 else None)  # type: ignore[arg-type]
+                def report(finished: int, of: int, part: TaskID = part) -> None:
+                    bar.update(part, completed=finished, total=of, count=f"{100 * finished // of}%")
 
                 try:
                     for line in run(job, report):
@@ -119,7 +123,7 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
                         raise InputError(reason) from error
                     skipped.append(reason)
                 bar.remove_task(part)
-                bar.advance(task)
+                bar.update(task, advance=1, count=f"{number}/{len(jobs)}")
         finally:
             if skipped or len(jobs) > 1:
                 say(
@@ -129,6 +133,11 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
             for reason in skipped:  # an error, so also with --quiet
                 print(f"skipped: {reason}", file=sys.stderr)
     return 2 if skipped else 0
+
+
+def _cut(name: str) -> str:
+    """A file's name as it fits before a bar of 80 columns."""
+    return name if len(name) <= 28 else f"{name[:20]}..{name[-6:]}"
 
 
 def _reason(error: Exception, source: Path) -> str:

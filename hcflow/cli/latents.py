@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 from hcflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _transfer(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Flow:
+    loading()
     from hcflow.devices import choose_device
     from hcflow.latents.point import load_flow
 

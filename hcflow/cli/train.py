@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 from hcflow.cli.watching import terminal_watcher
 from hcflow.errors import HCFlowError, InputError
 from hcflow.images.io import ImageError
@@ -128,6 +128,8 @@ def _train_or_leave_the_message_to_the_first(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    if not args.quiet:
+        loading()
     from hcflow.train.folder import weights_file
     from hcflow.train.observers import load_plugin
     from hcflow.train.session import Settings, files_of, train
@@ -160,16 +162,17 @@ def _train(args: argparse.Namespace) -> int:
         args.keep,
         args.restart,
     )
-    silent = os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
+    silent = args.quiet or os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
     with terminal_watcher(silent) as watcher:
         status = train(settings, watcher, plugin)
         if status == "stopped":
             watcher.say(f"stopped and saved in {settings.folder}; the same command resumes it")
-    if status == "finished" and not silent:
+    if status == "finished" and os.environ.get("RANK", "0") == "0":
         last, best = (weights_file(settings.folder, name) for name in ("last", "best"))
         use = f"{'restore' if chosen.network.q is None else 'upscale'} IMAGES -o DIR"
         weights = best if best.is_file() else last
-        print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
+        if not silent:
+            print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
         print(last)
     return 0 if status == "finished" else 130
 

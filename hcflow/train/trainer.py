@@ -19,7 +19,7 @@ from hcflow.train.observers import Logs, RunStatus, Watcher
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.settings import TrainerSettings
-from hcflow.train.stage import StageTrainer, full_precision
+from hcflow.train.stage import StageTrainer, full_precision, numeric_mode
 from hcflow.train.state import Position, Saved, States
 from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
@@ -114,7 +114,7 @@ class Trainer:
             DivergedError: steps keep failing.
             KeyboardInterrupt: somebody asked again instead of waiting; steps since the last save are lost.
         """
-        with self._stop:
+        with self._stop, numeric_mode(self.compute.precision):
             while not self.is_finished():
                 if not self._run_stage():
                     return "stopped"
