@@ -18,7 +18,7 @@ COMMANDS = {
     "data": ("data", "list, show, verify, import and fetch data sets"),
     "weights": ("weights", "list, show, import and fetch weights"),
     "score": ("score", "score a folder of images"),
-    "explain": ("explain", "which protocol a number was made with"),
+    "explain": ("explain", "find the protocol behind a published PSNR or SSIM"),
     "methods": ("methods", "list the methods"),
     "perf": ("perf", "time the network on this machine's CPU"),
     "doctor": ("doctor", "check this machine"),

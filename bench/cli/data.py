@@ -19,8 +19,8 @@ from hcflow.cli.entry import subparser
 from hcflow.images.io import ImageError, read_opaque
 
 _DESCRIPTION = """\
-The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
-images they consist of, pixel by pixel, and under which terms.
+The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ list
+the images with the digests of their pixels, the licence and the terms of use.
 """
 _SHOWN = 10  # refused files; CelebA's originals are 5,000
 _EXAMPLES = """\
@@ -28,7 +28,7 @@ examples:
   python -m bench data list
   python -m bench data show Set5
   python -m bench data fetch Set5 Set14 BSD100
-  python -m bench data import BSD100 ~/Downloads/B100     however its files are named
+  python -m bench data import BSD100 ~/Downloads/B100     whatever its files are called
   python -m bench data verify                             compare every pixel with the manifests
   python -m bench data manifest FOLDER                    the images of a folder, as a manifest lists them
 """
@@ -46,9 +46,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command in (listing, showing):
         command.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
     verify = actions.add_parser("verify", help="compare every image with the manifest")
-    verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is at hand)")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is present)")
     verify.set_defaults(run=_verify)
-    importing = actions.add_parser("import", help="take the images of a folder, however it is named")
+    importing = actions.add_parser("import", help="import the images of a folder, whatever the files are called")
     importing.add_argument("name", metavar="NAME")
     importing.add_argument("folder", type=Path, metavar="FOLDER")
     importing.set_defaults(run=_import)
@@ -94,7 +94,7 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-_LABELS = {"pixels": "digests of all pixels known", "get": "to get it"}
+_LABELS = {"pixels": "all pixel digests known", "get": "to get it"}
 
 
 def _describe(manifest: Manifest) -> dict[str, object]:
@@ -136,7 +136,7 @@ def _verify(args: argparse.Namespace) -> int:
         unknown = sum(entry.sha256 is None and entry.id not in recorded for entry in here.present)
         note = f", {unknown} of them by name only (no digests known)" if unknown else ""
         missing = f", {len(here.missing)} missing: {how_to_get(manifest)}" if here.missing else ""
-        print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} right{note}{missing}")
+        print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} verified{note}{missing}")
         bad += len(wrong) + len(here.missing)
     return 2 if bad else 0
 
@@ -150,8 +150,8 @@ def _import(args: argparse.Namespace) -> int:
     if len(result.refused) > _SHOWN:
         print(f"error: and {len(result.refused) - _SHOWN} more files like these", file=sys.stderr)
     if not (result.stored or result.already or result.refused):
-        raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other files")
-    _say(manifest, result)
+        raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other images")
+    _report(manifest, result)
     return 2 if result.refused else 0
 
 
@@ -163,14 +163,14 @@ def _fetch(args: argparse.Namespace) -> int:
             print(f"{manifest.name}: {manifest.title}\n  licence: {manifest.licence}; terms: {manifest.terms}")
             with DownloadBar() as bar:
                 result = fetch(manifest, bar, args.offline)
-            _say(manifest, result)
+            _report(manifest, result)
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
     return 2 if failed else 0
 
 
-def _say(manifest: Manifest, result: Imported) -> None:
+def _report(manifest: Manifest, result: Imported) -> None:
     parts = [f"{len(result.stored)} stored", f"{len(result.already)} already there"]
     if result.missing:
         shown = ", ".join(result.missing[:5]) + (" and so on" if len(result.missing) > 5 else "")

@@ -1,7 +1,7 @@
-"""python -m bench perf: time encode, decode and five draws, and compare with what this machine could do at best.
+"""python -m bench perf: time encode, decode and five draws, and compare with the peak of this machine.
 
-The best is the fastest 3x3 convolution with the shapes that the conditioners use, timed on the spot. A share of 100 %
-would mean that all time is spent in convolutions at that speed.
+The peak is the fastest 3x3 convolution with the shapes that the conditioners use, measured by the same command. A share
+of 100 % would mean that all time is spent in convolutions at that speed.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "track",
         "import records into MLflow",
         description="Mirror every run in the records into MLflow (MLFLOW_TRACKING_URI, else OUT/mlflow.db). "
-        "`run` does this by itself; use `track` after the tracking server was unavailable. "
-        "Doing it twice changes nothing.",
+        "`run` does this itself; use `track` if the tracking server was unavailable. "
+        "Repeating it changes nothing.",
     )
     add_out(parser)
     parser.set_defaults(run=_track)
@@ -42,7 +42,9 @@ def _track(args: argparse.Namespace) -> int:
         raise BenchError(f"MLflow at {server}: expected an answer, got {tracker.failure}; start it and try again")
     running = len(journals) - len(ended)
     rest = (
-        "; 1 run is still in progress and mirrors itself" if running == 1 else f"; {running} runs are still in progress"
+        "; 1 run is still in progress and will be mirrored when it ends"
+        if running == 1
+        else f"; {running} runs are still in progress"
     )
     print(f"{len(ended)} runs in {without_password(tracker.uri)}{rest if running else ''}")
     print(tracker.summary())

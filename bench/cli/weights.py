@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     showing.add_argument("names", nargs="+", metavar="NAME")
     _add_format(showing)
     showing.set_defaults(run=_show)
-    importing = actions.add_parser("import", help="take a file that you have")
+    importing = actions.add_parser("import", help="import a file that you have")
     importing.add_argument("name", metavar="NAME")
     importing.add_argument("file", type=Path, metavar="FILE")
     _add_replace(importing)
@@ -54,9 +54,7 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_replace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--replace", action="store_true", help="replace another file that is there, and the digest recorded of it"
-    )
+    parser.add_argument("--replace", action="store_true", help="replace an existing file and its recorded digest")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -109,7 +107,7 @@ def _describe(name: str) -> dict[str, object]:
             weights.resolve(name)
         except BenchError as error:
             problem = str(error)
-    at_hand = state in ("present", "shipped")
+    present = state in ("present", "shipped")
     return {
         "id": name,
         "state": state,
@@ -118,7 +116,7 @@ def _describe(name: str) -> dict[str, object]:
         "file": str(entry.path),
         "holds": entry.expectation if entry.kind else "",
         "licence": entry.licence,
-        "get": "" if at_hand else weights.how_to_get(entry),
+        "get": "" if present else weights.how_to_get(entry),
         "urls": list(entry.urls),
         "sha256": [*entry.sha256, *(f"{start}..." for start in entry.sha256_prefix)],
         "note": entry.note,

@@ -1,4 +1,4 @@
-"""Rows of your own in a table, kept in the journals of the runs that added them: showing them needs no model."""
+"""Rows that a user added to a table, kept in the journals of the runs that added them: showing them needs no model."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Candidate:
 
     Attributes:
         ids: of the measures.
-        text: in words.
+        text: description for people.
         used_by: who scores so, with all of them.
         values: in the order of the published numbers.
         rules: by which all of them are printed as published; empty where it does not fit.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Report", "add_batch_arguments", "plan_jobs", "run_jobs"]
 
 Report = Callable[[int, int], None]
-"""Called with the pieces of an image that are done, and their number."""
+"""Called with the parts of an image that are done, and their number."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace existing outputs (inputs never are)")
-    existing.add_argument("--skip-existing", action="store_true", help="leave images out whose outputs exist")
+    existing.add_argument("--skip-existing", action="store_true", help="skip images whose outputs exist")
     parser.add_argument("--format", choices=tuple(FORMATS), help="of the outputs (default: as OUT ends, else png)")
     parser.add_argument(
-        "--strict", action="store_true", help="stop at the first image that fails (default: go on with the next)"
+        "--strict", action="store_true", help="stop at the first image that fails (default: continue with the next)"
     )
 
 
@@ -91,7 +91,7 @@ def plan_jobs(args: argparse.Namespace, samples: int = 1, lossless: bool = False
 
 
 def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, Report], Sequence[str]]) -> int:
-    """Run every job, print what it returns, go on where one fails, and sum up on stderr.
+    """Run every job, print what it returns, continue after failures, and print a summary on stderr.
 
     Args:
         args: of `add_batch_arguments`.
@@ -141,7 +141,7 @@ def _cut(name: str) -> str:
 
 
 def _reason(error: Exception, source: Path) -> str:
-    """Why an image failed, in one line with its name; what is no fault of the image is raised again."""
+    """Why an image failed, in one line with its name; what is not the image's fault is raised again."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE):
         raise error
     text = (str(error) or type(error).__name__).splitlines()[0]
@@ -190,7 +190,7 @@ def _check_targets(jobs: Sequence[Job]) -> None:
                 )
             seen[target] = job.source
             if target.exists() and _identity(target) in inputs:
-                raise InputError(f"expected an output that is no input, got {target}; choose another output folder")
+                raise InputError(f"expected an output that is not an input, got {target}; choose another output folder")
 
 
 def _without_existing(jobs: list[Job], args: argparse.Namespace) -> list[Job]:
@@ -199,7 +199,7 @@ def _without_existing(jobs: list[Job], args: argparse.Namespace) -> list[Job]:
         return jobs
     if args.skip_existing:
         rest = [job for job in jobs if not all(os.path.lexists(target) for target in job.targets)]
-        say(f"{args.command}: {len(jobs) - len(rest)} of {len(jobs)} images left out, whose outputs exist")
+        say(f"{args.command}: {len(jobs) - len(rest)} of {len(jobs)} images skipped, because their outputs exist")
         return rest
     more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
     raise InputError(

@@ -1,4 +1,4 @@
-"""What `python -m hcflow` and `python -m bench` share: sub-commands that teach, and how a command ends."""
+"""What `python -m hcflow` and `python -m bench` share: sub-commands with examples, exit codes and error lines."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def subparser(
 ) -> argparse.ArgumentParser:
     """Add a sub-command; its help says what it does (`description`, else the summary) and ends with examples.
 
-    Every sub-command takes --quiet and --verbose; what it tells through `say` obeys them.
+    Every sub-command takes --quiet and --verbose; what it prints through `say` obeys them.
     """
     text = description or summary
     parser = commands.add_parser(
@@ -93,7 +93,7 @@ def verbose() -> bool:
 
 
 def loading(what: str = "PyTorch", module: str = "torch") -> None:
-    """Say on a terminal that a module which takes seconds is about to be imported, once."""
+    """Say once, on a terminal, that a module is about to be imported that takes seconds."""
     if module not in sys.modules and sys.stderr.isatty():
         say(f"loading {what} ..")
 
@@ -107,7 +107,7 @@ def run_command(
         parser: its sub-commands have set `run(args) -> exit code`.
         argv: the command line; None for the process's.
         errors: those of bad input: one line on stderr and exit code 2.
-        kept: what to say of an interruption (exit code 130).
+        kept: message after an interruption (exit code 130).
     """
     global _verbosity
     args, unknown = parser.parse_known_args(argv)
@@ -142,7 +142,7 @@ def _line(error: Exception) -> str:
 
 
 def _unknown(command: argparse.ArgumentParser, argument: str) -> str:
-    """What to say of an argument that a sub-command does not take."""
+    """The message for an argument that a sub-command does not take."""
     if not argument.startswith("-"):
         return f"expected no {argument!r} there; `{command.prog} --help` says what {command.prog} takes"
     options = [option for action in command._actions for option in action.option_strings]

@@ -22,8 +22,8 @@ __all__ = ["add_parsers"]
 _SIDE = 1024
 """Of the tiles that an image is downscaled in, in its pixels."""
 _FILES = (
-    "Reads PNG, JPEG, WebP, BMP and TIFF: grey, RGB, 16 bits (cut to 8), CMYK with a colour profile. A folder is\n"
-    "worked through to its end; images that fail are listed there, and the exit code is 2."
+    "Reads PNG, JPEG, WebP, BMP and TIFF: grey, RGB, 16 bits (cut to 8), CMYK with a colour profile. All images of a\n"
+    "folder are processed; those that fail are listed at the end, and the exit code is 2."
 )
 _DECODING = (
     "An image is decoded as a whole where it fits into memory, else in overlapping tiles (the same to rounding).\n"
@@ -238,17 +238,17 @@ def _downscale(args: argparse.Namespace) -> int:
 
 
 class _Reader:
-    """Reads images and tells of each kind of conversion once."""
+    """Reads images and reports each kind of conversion once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def read(self, source: Path) -> Photo:
         """`read_photo`."""
         from hcflow.images.photo import read_photo
 
         photo = read_photo(source)
-        if photo.conversion is not None and photo.conversion not in self._told:
-            self._told.add(photo.conversion)
-            say(f"{source}: {photo.conversion} (said once)")
+        if photo.conversion is not None and photo.conversion not in self._reported:
+            self._reported.add(photo.conversion)
+            say(f"{source}: {photo.conversion} (reported once)")
         return photo

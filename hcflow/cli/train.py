@@ -29,10 +29,9 @@ Train a network by one of the paper's recipes, or by your own. The run lives in 
 pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last save; the same command resumes it.
 
 Recipes: {recipes}; or a TOML file with `preset` (or `network`) and `stages`.
-Budgets: smoke, a dozen steps on tiny crops, to see that everything works; small, what two CPU cores do in half an hour
-to two hours (recipes that end in _small); hour, what one data-centre GPU does in about an hour; paper, the full
-schedule."""
-
+Budgets: smoke, a dozen steps on tiny crops, to check that everything works; small, half an hour to two hours on two CPU
+cores (recipes that end in _small); hour, what one data-centre GPU does in about an hour; paper, the full schedule.
+"""
 _EXAMPLES = """\
 examples:
   python -m hcflow train --recipe rescale_x4 --budget smoke
@@ -103,7 +102,7 @@ def _train_in_processes(args: argparse.Namespace) -> int:
 
 
 def _train_or_print(args: argparse.Namespace) -> int:
-    """Train in a process that `launch` started, where nobody else prints errors."""
+    """Train in a process that `launch` started, which has to print its own errors."""
     try:
         return _train_or_leave_the_message_to_the_first(args)
     except (HCFlowError, ImageError, OSError) as error:
@@ -178,7 +177,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _default_data(args: argparse.Namespace, plugin: Plugin | None) -> list[str]:
-    """Sample for a smoke test where a plug-in brings it; anything longer deserves to be told."""
+    """Sample for a smoke test where a plug-in brings it; anything longer needs --data."""
     if args.budget == "smoke" and plugin is not None:
         return ["Sample"]
     raise InputError("expected training images, got none; give folders with --data DIR")

@@ -18,7 +18,7 @@ __all__ = ["BUDGETS", "Budget", "Init", "Losses", "Recipe", "Stage"]
 
 Budget = Literal["smoke", "small", "hour", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "small", "hour", "paper")
-"""smoke: seconds on a CPU, to see that everything works; small: Stage.small iterations; hour: Stage.hour iterations;
+"""smoke: seconds on a CPU, to check that everything works; small: Stage.small iterations; hour: Stage.hour iterations;
 paper: the full schedule."""
 
 Init = Literal["released", "wide"]

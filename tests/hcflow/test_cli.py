@@ -137,7 +137,7 @@ def test_a_grey_image_is_restored_as_well_as_a_coloured_one(tmp_path):
 def test_nothing_is_overwritten_unasked(checkpoints, picture, tmp_path, capsys):
     before = picture.read_bytes()
     assert upscale(tmp_path, tmp_path, checkpoints, "--overwrite") == 2
-    assert "expected an output that is no input" in capsys.readouterr().err
+    assert "expected an output that is not an input" in capsys.readouterr().err
     assert upscale(picture, tmp_path / "out", checkpoints) == 0
     (tmp_path / "link.png").symlink_to(picture)
     assert upscale(picture, tmp_path / "link.png", checkpoints, "--overwrite") == 2
@@ -222,7 +222,7 @@ def test_weights_that_overflow_are_an_error_and_no_black_image(checkpoints, pict
         (["upscale", "IN", "-o", "o.gif", "--checkpoint", "SR"], "a .png, .jpg, .webp or .tif as output, got o.gif"),
         (["upscale", "IN", "-o", "o.png", "--format", "webp", "--checkpoint", "SR"], "ends in .webp for --format webp"),
         (["downscale", "IN", "-o", "o.jpg", "--checkpoint", "RESCALE"], "JPEG changes the pixels that restore needs"),
-        (["upscale", "IN", "-o", "IN", "--overwrite", "--checkpoint", "SR"], "expected an output that is no input"),
+        (["upscale", "IN", "-o", "IN", "--overwrite", "--checkpoint", "SR"], "expected an output that is not an input"),
         (["upscale", "FOLDER", "-o", "o.png", "--checkpoint", "SR"], "expected a folder as output for a folder"),
         (["upscale", "IN", "-o", "FILE/", "--checkpoint", "SR"], "which is a file; choose another name"),
         (["upscale", "IN", "-o", "FILE/o.png", "--checkpoint", "SR"], "expected a folder that can be made"),
