@@ -60,9 +60,14 @@ def subparser(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # without defaults, so that those of `bench data list` do not undo `bench data --quiet list`
     loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print results and errors only")
-    loudness.add_argument("--verbose", action="store_true", help="print details, and a traceback with an error")
+    loudness.add_argument(
+        "--quiet", action="store_true", default=argparse.SUPPRESS, help="print results and errors only"
+    )
+    loudness.add_argument(
+        "--verbose", action="store_true", default=argparse.SUPPRESS, help="print details, and a traceback with an error"
+    )
     parser.set_defaults(command_parser=parser)
     return parser
 

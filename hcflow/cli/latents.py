@@ -46,7 +46,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     interpolate.add_argument("inputs", type=Path, nargs=2, metavar="LATENTS", help="of two images of one size")
     _add_output(interpolate, "a folder", checkpoint_needed=True)
     interpolate.add_argument("--steps", type=int, default=5, metavar="N", help="images, 2 or more (default: 5)")
-    interpolate.add_argument("--how", choices=("spherical", "linear"), default="spherical")
+    interpolate.add_argument("--how", choices=("spherical", "linear"), default="spherical", help="(default: spherical)")
     _add_temperature(interpolate)
     interpolate.set_defaults(run=_interpolate)
 

@@ -127,7 +127,8 @@ def _train_or_leave_the_message_to_the_first(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    if not args.quiet:
+    quiet = getattr(args, "quiet", False)  # in processes of --processes, too
+    if not quiet:
         loading()
     from hcflow.train.folder import weights_file
     from hcflow.train.observers import load_plugin
@@ -161,7 +162,7 @@ def _train(args: argparse.Namespace) -> int:
         args.keep,
         args.restart,
     )
-    silent = args.quiet or os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
+    silent = quiet or os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
     with terminal_watcher(silent) as watcher:
         status = train(settings, watcher, plugin)
         if status == "stopped":

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +259,37 @@ def test_help_is_quick_and_teaches():
         [sys.executable, "-c", code + "assert 'torch' not in sys.modules"], capture_output=True, text=True, check=True
     )
     assert "examples:" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["hcflow", "bench"])
+def test_the_list_of_commands_needs_no_library(program):
+    code = f"import sys; from {program}.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    heavy = "{'torch', 'numpy', 'PIL', 'rich', 'scipy', 'pandas', 'mlflow'}"
+    done = subprocess.run(
+        [sys.executable, "-c", code + f"assert not {heavy} & sys.modules.keys()"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "COMMAND --help` explains a command" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["hcflow", "bench"])
+def test_every_command_is_there_and_takes_quiet_and_verbose(program, capsys):
+    module = import_module(f"{program}.__main__")
+
+    def options(*command):
+        with pytest.raises(SystemExit) as ended:
+            module.main([*command, "--help"])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    for command in module.COMMANDS:
+        shown = options(command)
+        assert "--quiet" in shown
+        assert "--verbose" in shown
+        if command in ("data", "weights", "latents"):
+            listed = re.findall(r"^    (\w[\w-]*)(?: |$)", shown, re.MULTILINE)
+            assert len(listed) >= 4
+            for action in listed:
+                assert "--quiet" in options(command, action)
