@@ -343,5 +343,5 @@ def _csv(folder: Path, name: str) -> tuple[Mapping[str, str], ...]:
         with paths[0].open(newline="", encoding="utf-8") as stream:
             lines = list(csv.DictReader(stream, restval="", strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise BenchError(f"{paths[0]}: expected CSV with a header line, got an error: {error}") from None
+        raise BenchError(f"{paths[0]}: expected CSV with a head line, got a mistake: {error}") from None
     return tuple({str(k).strip(): str(v).strip() for k, v in line.items()} for line in lines)
