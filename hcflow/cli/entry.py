@@ -18,6 +18,7 @@ from pathlib import Path
 __all__ = ["add_version", "loading", "program", "quiet", "run_command", "say", "subparser", "verbose"]
 
 _DISTRIBUTION = "hcflow-bench"
+_LONGEST_LINE = 2000  # of an error: a text of a user's file may be in it
 _verbosity = 0  # of the command that this process runs: -1 with --quiet, 1 with --verbose
 
 
@@ -140,10 +141,12 @@ def run_command(
 
 
 def _line(error: Exception) -> str:
-    """An error in one line; the system's own without its number."""
+    """An error in one printable line of bounded length; the system's own without its number."""
+    text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}; check the path and its permissions"
-    return str(error) or type(error).__name__
+        text = f"{os.fsdecode(error.filename)}: {error.strerror.lower()}; check the path and its permissions"
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE // 2]} .. {text[-_LONGEST_LINE // 2 :]}"
 
 
 def _unknown(command: argparse.ArgumentParser, argument: str) -> str:

@@ -176,6 +176,8 @@ class Recipe:
         for key, value in changes.items():
             group, dot, inner = key.partition(".")
             if dot and group == "losses":
+                if not isinstance(data["losses"], dict):
+                    raise ConfigError(f"losses: expected an object, got {type(data['losses']).__name__}")
                 data["losses"][inner] = value
             else:
                 data[key] = value

@@ -293,3 +293,16 @@ def test_every_command_is_there_and_takes_quiet_and_verbose(program, capsys):
             assert len(listed) >= 4
             for action in listed:
                 assert "--quiet" in options(command, action)
+
+
+def test_an_error_is_one_printable_line_of_bounded_length(checkpoints, tmp_path, capsys):
+    assert main(["info", str(tmp_path / "a\nb\x1b[31m.pth")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "a\\nb\\x1b[31m.pth, which does not exist" in error
+    assert main(["train", "--recipe", "rescale_x4", "--budget", "smoke", "--set", "p" * 9000 + "=1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error) < 2100
+    assert "unknown key 'ppp" in error
+    assert "choose from" in error
