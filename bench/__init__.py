@@ -1,1 +1,1 @@
-"""The benchmark harness: runs the paper's tables and says of every cell whether the number holds."""
+"""The benchmark harness: runs the paper's tables and reports for every cell whether the measured number agrees."""

@@ -21,12 +21,12 @@ def number(value: float) -> float | str:
 
 
 def dumps(content: object, indent: int | None = None) -> str:
-    """The text of what is made of plain types; non-finite floats must have gone through `number`."""
+    """JSON text of plain types; non-finite floats must have gone through `number`."""
     return json.dumps(content, allow_nan=False, indent=indent)
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """What a text says.
+    """Parse JSON text.
 
     Raises:
         ValueError: it is not strict JSON (NaN and Infinity are not), or nested too deep.

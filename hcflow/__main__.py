@@ -5,11 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from hcflow.cli import benchmark, checkpoints, images, importing, latents, train
 from hcflow.cli.entry import add_version, program, run_command
 from hcflow.errors import HCFlowError
-from hcflow.images.io import ImageError
+
+COMMANDS = {
+    "upscale": ("images", "super-resolve images"),
+    "downscale": ("images", "shrink images so that `restore` brings them back"),
+    "restore": ("images", "enlarge what `downscale` made"),
+    "latents": ("latents", "encode, decode, interpolate and transfer latents"),
+    "info": ("checkpoints", "show what a checkpoint is"),
+    "export": ("checkpoints", "convert a checkpoint between .pth and .safetensors"),
+    "train": ("train", "train a network"),
+    "benchmark": ("benchmark", "time training steps"),
+    "import-pklv4": ("importing", "turn SRFlow's .pklv4 data sets into PNG files"),
+}
+"""Command -> (module of `hcflow.cli`, summary): only the one that is asked for is imported, so help is quick."""
 
 _EXAMPLES = """examples:
   {0} upscale photos/ -o out/ --checkpoint SR_DF2K_X4_HCFlow++.pth --samples 5
@@ -24,6 +36,7 @@ _EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     name = program("hcflow")
     parser = argparse.ArgumentParser(
         prog=name,
@@ -33,9 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (images, latents, checkpoints, train, benchmark, importing):
-        module.add_parsers(commands)
-    return run_command(parser, argv, (HCFlowError, ImageError, OSError), "finished files are complete")
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    errors: tuple[type[Exception], ...] = (HCFlowError, OSError)
+    for command, (module, summary) in COMMANDS.items():
+        if chosen in COMMANDS and COMMANDS[chosen][0] == module and command not in commands.choices:
+            import_module(f"hcflow.cli.{module}").add_parsers(commands)
+            from hcflow.images.io import ImageError
+
+            errors = (HCFlowError, ImageError, OSError)
+        if command not in commands.choices:
+            commands.add_parser(command, help=summary)
+    return run_command(parser, arguments, errors, "finished files are complete")
 
 
 if __name__ == "__main__":

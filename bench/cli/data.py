@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from bench.cli.progress import DownloadBar
+from bench.cli.terminal import tracked
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
 from bench.datasets.local import digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
@@ -20,17 +19,16 @@ from hcflow.cli.entry import subparser
 from hcflow.images.io import ImageError, read_opaque
 
 _DESCRIPTION = """\
-The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ say which
-images they consist of, pixel by pixel, and under which terms.
+The data sets live in $HCFLOW_DATA/<set>/HR/*.png (else in the user cache); their manifests in datasets/ list
+the images with the digests of their pixels, the licence and the terms of use.
 """
-T = TypeVar("T")
 _SHOWN = 10  # refused files; CelebA's originals are 5,000
 _EXAMPLES = """\
 examples:
   python -m bench data list
   python -m bench data show Set5
   python -m bench data fetch Set5 Set14 BSD100
-  python -m bench data import BSD100 ~/Downloads/B100     however its files are named
+  python -m bench data import BSD100 ~/Downloads/B100     whatever its files are called
   python -m bench data verify                             compare every pixel with the manifests
   python -m bench data manifest FOLDER                    the images of a folder, as a manifest lists them
 """
@@ -40,26 +38,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `data list | show | verify | import | fetch | manifest`."""
     parser = subparser(commands, "data", "list, show, verify, import and fetch data sets", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what is present, partial, missing, one set a line")
+    listing = subparser(actions, "list", "what is present, partial, missing, one set a line")
     listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="details of data sets: licence, terms, how to get them")
-    showing.add_argument("names", nargs="+", metavar="NAME")
+    showing = subparser(actions, "show", "details of data sets: licence, terms, how to get them")
+    showing.add_argument("names", nargs="+", metavar="NAME", help="as `list` shows them")
     showing.set_defaults(run=_show)
     for command in (listing, showing):
         command.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
-    verify = actions.add_parser("verify", help="compare every image with the manifest")
-    verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is at hand)")
+    verify = subparser(actions, "verify", "compare every image with the manifest")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="(default: every set that is present)")
     verify.set_defaults(run=_verify)
-    importing = actions.add_parser("import", help="take the images of a folder, however it is named")
-    importing.add_argument("name", metavar="NAME")
-    importing.add_argument("folder", type=Path, metavar="FOLDER")
+    importing = subparser(actions, "import", "import the images of a folder, whatever the files are called")
+    importing.add_argument("name", metavar="NAME", help="as `list` shows it")
+    importing.add_argument("folder", type=Path, metavar="FOLDER", help="images in it and below it")
     importing.set_defaults(run=_import)
-    fetching = actions.add_parser("fetch", help="download what is missing")
-    fetching.add_argument("names", nargs="+", metavar="NAME")
+    fetching = subparser(actions, "fetch", "download what is missing")
+    fetching.add_argument("names", nargs="+", metavar="NAME", help="as `list` shows them")
     fetching.add_argument("--offline", action="store_true", help="refuse to use the network (also HCFLOW_OFFLINE=1)")
     fetching.set_defaults(run=_fetch)
-    manifest = actions.add_parser("manifest", help="print the images of a folder as a manifest lists them")
-    manifest.add_argument("folder", type=Path, metavar="FOLDER")
+    manifest = subparser(actions, "manifest", "print the images of a folder as a manifest lists them")
+    manifest.add_argument("folder", type=Path, metavar="FOLDER", help="images in it and below it")
     manifest.set_defaults(run=_manifest)
 
 
@@ -96,7 +94,7 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-_LABELS = {"pixels": "digests of all pixels known", "get": "to get it"}
+_LABELS = {"pixels": "all pixel digests known", "get": "to get it"}
 
 
 def _describe(manifest: Manifest) -> dict[str, object]:
@@ -127,7 +125,7 @@ def _verify(args: argparse.Namespace) -> int:
     for manifest in manifests:
         here = presence(manifest)
         wrong = []
-        for entry in _tracked(here.present, manifest.name):
+        for entry in tracked(here.present, manifest.name):
             try:
                 read_hr(manifest, entry)
             except (BenchError, ImageError) as error:
@@ -138,31 +136,22 @@ def _verify(args: argparse.Namespace) -> int:
         unknown = sum(entry.sha256 is None and entry.id not in recorded for entry in here.present)
         note = f", {unknown} of them by name only (no digests known)" if unknown else ""
         missing = f", {len(here.missing)} missing: {how_to_get(manifest)}" if here.missing else ""
-        print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} right{note}{missing}")
+        print(f"{manifest.name}: {len(here.present) - len(wrong)} of {len(manifest.images)} verified{note}{missing}")
         bad += len(wrong) + len(here.missing)
     return 2 if bad else 0
-
-
-def _tracked(items: Sequence[T], name: str) -> Iterable[T]:
-    """The items, with a bar where stderr is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    bar = Console(stderr=True)
-    return track(items, name, console=bar, disable=not bar.is_terminal)
 
 
 def _import(args: argparse.Namespace) -> int:
     manifest = load_manifest(args.name)
     files = image_files(args.folder)
-    result = import_files(manifest, _tracked(files, manifest.name))
+    result = import_files(manifest, tracked(files, manifest.name))
     for message in result.refused[:_SHOWN]:
         print(f"error: {message}", file=sys.stderr)
     if len(result.refused) > _SHOWN:
         print(f"error: and {len(result.refused) - _SHOWN} more files like these", file=sys.stderr)
     if not (result.stored or result.already or result.refused):
-        raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other files")
-    _say(manifest, result)
+        raise BenchError(f"{args.folder}: expected images of {manifest.name}, got {len(files)} other images")
+    _report(manifest, result)
     return 2 if result.refused else 0
 
 
@@ -174,14 +163,14 @@ def _fetch(args: argparse.Namespace) -> int:
             print(f"{manifest.name}: {manifest.title}\n  licence: {manifest.licence}; terms: {manifest.terms}")
             with DownloadBar() as bar:
                 result = fetch(manifest, bar, args.offline)
-            _say(manifest, result)
+            _report(manifest, result)
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
     return 2 if failed else 0
 
 
-def _say(manifest: Manifest, result: Imported) -> None:
+def _report(manifest: Manifest, result: Imported) -> None:
     parts = [f"{len(result.stored)} stored", f"{len(result.already)} already there"]
     if result.missing:
         shown = ", ".join(result.missing[:5]) + (" and so on" if len(result.missing) > 5 else "")

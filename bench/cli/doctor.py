@@ -7,7 +7,7 @@ import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def installed() -> set[str]:
 
 
 def problems() -> list[str]:
-    """What breaks runs on this machine, each with its remedy."""
+    """What would break runs on this machine, each with its remedy."""
     cv2 = sorted(name for name in installed() if name.startswith("opencv-") and "python" in name)
     found = []
     if len(cv2) > 1:
@@ -62,7 +62,7 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
             which = "none" if len(missing) == len(suite.datasets) else f"only {len(suite.datasets) - len(missing)}"
             names = ", ".join(manifest.name for manifest in missing)
             found.append(
-                f"{suite.name} can run on {which} of its {len(suite.datasets)} data sets whole; missing: {names}; "
+                f"{suite.name} can run on {which} of its {len(suite.datasets)} complete data sets; missing: {names}; "
                 f"first: {how_to_get(first)}"
             )
         needed = {name for row in suite.rows for name in row.needs if name in weight_entries()}
@@ -77,6 +77,7 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
 def _doctor(args: argparse.Namespace) -> int:
     from bench.suites.suite import load_suite, suite_names
 
+    loading()
     suites = [load_suite(name) for name in suite_names()]
     _print_machine()
     _print_data(suites)
@@ -97,11 +98,11 @@ def _print_machine() -> None:
     from bench.cli.terminal import console, grid
     from bench.runs.provenance import choose_device, provenance
 
-    about = provenance(choose_device("auto"))
+    machine = provenance(choose_device("auto"))
     table = grid("machine", "")
     for key in ("commit", "dirty", "python", "platform", "device", "processor", "threads"):
-        table.add_row(key, escape(str(about[key])))
-    for name, version in about["versions"].items():
+        table.add_row(key, escape(str(machine[key])))
+    for name, version in machine["versions"].items():
         table.add_row(name, version)
     console().print(table)
 
@@ -116,8 +117,8 @@ def _print_data(suites: Sequence[Suite]) -> None:
     for name in manifest_names():
         here = presence(load_manifest(name))
         users = [suite.name for suite in suites if name in suite.datasets]
-        stands_in = [suite.name for suite in suites if name == suite.fallback]
-        needed = ", ".join(users) or (f"{', '.join(stands_in)} where the paper's are missing" if stands_in else "")
+        fallbacks = [suite.name for suite in suites if name == suite.fallback]
+        needed = ", ".join(users) or (f"{', '.join(fallbacks)} where the paper's are missing" if fallbacks else "")
         count = f"{len(here.present)}/{len(here.present) + len(here.missing)}"
         state = f"[{_STYLES.get(here.state, 'yellow')}]{here.state}[/]"
         table.add_row(name, state, count, needed or "training, your own runs")

@@ -1,4 +1,4 @@
-"""python -m bench explain: which protocol a number was made with."""
+"""python -m bench explain: which protocol a published number was computed with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli.options import add_suite, add_table
 from bench.errors import BenchError
-from hcflow.cli.entry import say, subparser
+from hcflow.cli.entry import loading, say, subparser
 
 if TYPE_CHECKING:
     from bench.metrics.conventions import Convention
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bench.runs.explaining import Candidate, Printed, Search
 
 _DESCRIPTION = """\
-One pair of images, or two folders of them, under every way of scoring that goes by the name of PSNR, SSIM or LPIPS,
-and who scores so. With --published, the ways that give every published digit. With --table, a row's method is run under
-every way of making the LR image, too.
+Compute every known variant of PSNR, SSIM and LPIPS for a pair of images or two folders, and say which papers and
+libraries use each. With --published, list the variants that reproduce every published digit. With --table, run the
+method of a row, also with every known way of making the LR image.
 """
 _EXAMPLES = """\
 examples:
@@ -37,7 +37,9 @@ _NEAREST = 3
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `explain`."""
-    parser = subparser(commands, "explain", "which protocol a number was made with", _EXAMPLES, _DESCRIPTION)
+    parser = subparser(
+        commands, "explain", "find the protocol behind a published PSNR or SSIM", _EXAMPLES, _DESCRIPTION
+    )
     parser.add_argument("hr", type=Path, nargs="?", metavar="HR", help="original image, or a folder of them")
     parser.add_argument("sr", type=Path, nargs="?", metavar="SR", help="restored image, or a folder of them")
     parser.add_argument("--published", metavar="P/S", help="printed PSNR/SSIM: 28.42/0.8104, 28.42 or /0.8104")
@@ -54,11 +56,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=_explain)
 
 
-_DATASET = "data sets whose published values the choice is made by"
-_HOLD_OUT = "those that it is then tried on, or `none` (default: all others of the table that are at hand)"
+_DATASET = "data sets whose published values must be reproduced"
+_HOLD_OUT = "data sets to check the result on, or `none` (default: all other data sets of the table that are present)"
 
 
 def _explain(args: argparse.Namespace) -> int:
+    loading()
     if args.table or args.suite:
         if args.hr is not None or args.published or args.scale or not args.row or not args.dataset:
             raise BenchError("expected --table N --row NAME --dataset NAME ..., without images, --scale or --published")
@@ -66,7 +69,7 @@ def _explain(args: argparse.Namespace) -> int:
 
         return explain_row(args)
     if args.sr is None or args.row or args.dataset or args.hold_out:
-        raise BenchError("expected HR SR, or --table N --row NAME --dataset NAME ...; see `bench explain --help`")
+        raise BenchError("expected HR SR, or --table N --row NAME --dataset NAME ...; see explain --help")
     names, evidence = _images(args.hr, args.sr, args.scale or 4)
     if args.published:
         return _search(args, names, evidence)
@@ -90,10 +93,11 @@ def _images(hr: Path, sr: Path, scale: int) -> tuple[list[str], Callable[[str], 
 
 
 def _search(args: argparse.Namespace, names: Sequence[str], evidence: Callable[[str], Evidence]) -> int:
+    from bench.cli.terminal import tracked
     from bench.runs.explaining import means_over, parse_published, search
 
     published = parse_published(args.published)
-    known, means = means_over(names, evidence, args.scale or 4, list(published))
+    known, means = means_over(names, evidence, args.scale or 4, list(published), tracked)
     found = search(published, means, known)
     if not found.tried:
         raise BenchError("expected images that are large enough and not identical, got no finite value of any variant")
@@ -131,9 +135,9 @@ def _search_json(published: Mapping[str, Printed], found: Search, images: int) -
 def counted(tried: int, distinct: int, fits: int, by_chance: float) -> Iterator[str]:
     """How many were tried, how many fit, and how many would by chance."""
     yield from textwrap.wrap(
-        f"{tried} variants tried, {distinct} of them with values of their own; {fits} "
-        f"{'gives' if fits == 1 else 'give'} every printed digit. Digits that none of them made would be met by about "
-        f"{by_chance:.2g} of them by chance.",
+        f"{tried} variants tried, {distinct} of them with distinct values; {fits} "
+        f"{'reproduces' if fits == 1 else 'reproduce'} every printed digit. By chance alone, about "
+        f"{by_chance:.2g} of them would.",
         _WIDTH,
     )
 
@@ -167,10 +171,11 @@ def _indented(one: Candidate) -> Iterator[str]:
 
 
 def _list(args: argparse.Namespace, evidence: Evidence) -> int:
+    from bench.cli.terminal import tracked
     from bench.metrics.conventions import conventions
 
     known = [*conventions(args.scale or 4, grey=evidence.reference.ndim == 2), *_lpips(args.device)]
-    values = {one.id: one.value(evidence) for one in known}
+    values = {one.id: one.value(evidence) for one in tracked(known, "variants")}
     if not any(math.isfinite(value) or value == math.inf for value in values.values()):
         raise BenchError("expected a larger image, got one that is too small for every variant")
     if args.format == "json":
@@ -181,7 +186,7 @@ def _list(args: argparse.Namespace, evidence: Evidence) -> int:
 
 
 def _lpips(device: str) -> list[Convention]:
-    """Those of LPIPS, where its weights and packages are at hand."""
+    """Those of LPIPS, where its weights and packages are present."""
     from bench.metrics.metric import Measure
     from bench.runs.planning import measure_files
 

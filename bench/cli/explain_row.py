@@ -1,4 +1,4 @@
-"""python -m bench explain --table N --row NAME --dataset NAME ...: which recipe made a published row."""
+"""python -m bench explain --table N --row NAME --dataset NAME ...: which recipe reproduces a published row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEAREST = 3
 
 
 def explain_row(args: argparse.Namespace) -> int:
-    """Print the recipes that give every published digit."""
+    """Print the recipes that reproduce every published digit."""
     from bench.methods.method import METHODS
     from bench.runs.planning import why_not
     from bench.runs.precision import arithmetic
@@ -60,7 +60,7 @@ def _suite(args: argparse.Namespace) -> Suite:
 
 
 def _present(suite: Suite, name: str) -> Manifest:
-    """A data set of the table, all of whose images are at hand."""
+    """A data set of the table, all of whose images are present."""
     from bench.datasets import local
     from bench.datasets.manifest import load_manifest
     from bench.registry import unknown
@@ -76,7 +76,7 @@ def _present(suite: Suite, name: str) -> Manifest:
 
 
 def _others(args: argparse.Namespace, suite: Suite, row: Row) -> list[Manifest]:
-    """The sets that the choice is then tried on: those asked for, else all with published values that are at hand."""
+    """The sets to check the result on: those asked for, else all present ones with published values."""
     from bench.runs.searching import columns_of
 
     wanted = list(dict.fromkeys(args.hold_out))
@@ -158,7 +158,7 @@ def _lines(suite: Suite, row: Row, names: Sequence[str], others: Sequence[str], 
             yield f"\n     {recipe.id}"
             yield from _wrapped(_numbers(_shown(values, found.published), names))
     elif not others:
-        yield "\nNothing was held out: no other data set of this row is at hand or was asked for."
+        yield "\nNothing was held out: no other data set of this row is present, or none was asked for."
 
 
 def _alike(fits: Sequence[Found]) -> list[list[Found]]:

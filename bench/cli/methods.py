@@ -1,4 +1,4 @@
-"""python -m bench methods: what can restore an image, and whether its weights are at hand."""
+"""python -m bench methods: what can restore an image, and whether its weights are present."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 if TYPE_CHECKING:
     from bench.methods.method import MethodEntry
     from bench.suites.suite import Row
 
 _DESCRIPTION = """\
-List the methods: name, kind, scales, number of parameters, whether the weights of its rows are at hand, and paper. With
-names, all that is known of them: the rows that they have in the tables, and each file of weights with its digest.
+List the methods: name, kind, scales, number of parameters, whether the weights of its rows are present, and paper. With
+names, print all details: their rows in the tables, and each file of weights with its digest.
 """
 _EXAMPLES = """\
 examples:
@@ -24,13 +24,13 @@ examples:
   python -m bench methods --format json
 """
 _WIDTH = 80
-_AT_HAND = ("present", "shipped")
+_PRESENT = ("present", "shipped")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `methods`."""
     parser = subparser(commands, "methods", "list the methods", _EXAMPLES, _DESCRIPTION)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="all that is known of these")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="print all details of these")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
     parser.set_defaults(run=_methods)
 
@@ -39,6 +39,7 @@ def _methods(args: argparse.Namespace) -> int:
     from bench import jsons
     from bench.methods.method import METHODS
 
+    loading()
     known = {name: METHODS.find(name) for name in args.names or METHODS.names()}
     rows = _rows()
     described = [_describe(name, entry, rows.get(name, {})) for name, entry in known.items()]
@@ -74,9 +75,9 @@ def _describe(name: str, entry: MethodEntry, rows: Mapping[str, Row]) -> dict[st
             {
                 "id": need,
                 "state": state,
-                "sha256": file_digest(one.path) if state in _AT_HAND else "",
+                "sha256": file_digest(one.path) if state in _PRESENT else "",
                 "parameters": list(one.params),
-                "get": "" if state in _AT_HAND else weights.how_to_get(one),
+                "get": "" if state in _PRESENT else weights.how_to_get(one),
             }
         )
     return {
@@ -107,11 +108,11 @@ def _state(files: Sequence[Mapping[str, object]], rows: Mapping[str, Row]) -> st
     """Of the weights of all its rows, in a few words."""
     if not files:
         return "none needed" if rows and not any(row.needs for row in rows.values()) else "your own file"
-    at_hand = [one for one in files if one["state"] in _AT_HAND]
+    present = [one for one in files if one["state"] in _PRESENT]
     if len(files) == 1:
         digest = str(files[0]["sha256"])[:8]
-        return f"present {digest}" if at_hand else str(files[0]["state"])
-    return f"{len(at_hand)} of {len(files)} present" if at_hand else "missing"
+        return f"present {digest}" if present else str(files[0]["state"])
+    return f"{len(present)} of {len(files)} present" if present else "missing"
 
 
 def _short(count: int) -> str:
@@ -149,7 +150,7 @@ def _details(one: Mapping[str, object]) -> Iterator[str]:
     for key in ("tiling", "note"):
         if one[key]:
             yield from textwrap.wrap(f"{key}: {one[key]}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    yield f"  rows: {'; '.join(rows)}" if rows else "  rows: none; give it files of your own"
+    yield f"  rows: {'; '.join(rows)}" if rows else "  rows: none; give it your own weights"
     for file in files:
         counts = " or ".join(f"{count:,}" for count in file["parameters"])
         yield f"  weights {file['id']}: {file['state']}{f', {counts} parameters' if counts else ''}"

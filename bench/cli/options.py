@@ -20,7 +20,7 @@ def add_table(parser: argparse._ActionsContainer, required: bool = False) -> Non
 
 def add_suite(parser: argparse._ActionsContainer) -> None:
     """--suite FILE."""
-    parser.add_argument("--suite", type=Path, metavar="FILE", help="a table of your own (.toml), see docs/suites.md")
+    parser.add_argument("--suite", type=Path, metavar="FILE", help="your own table (.toml), see docs/suites.md")
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def positive(text: str) -> int:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A word of a list, with an error that lists it."""
+    """One of several words; the error lists them."""
 
     def check(text: str) -> str:
         if text not in choices:

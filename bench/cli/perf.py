@@ -1,7 +1,7 @@
-"""python -m bench perf: time encode, decode and five draws, and compare with what this machine could do at best.
+"""python -m bench perf: time encode, decode and five draws, and compare with the peak of this machine.
 
-The best is the fastest 3x3 convolution with the shapes that the conditioners use, timed on the spot. A share of 100 %
-would mean that all time is spent in convolutions at that speed.
+The peak is the fastest 3x3 convolution with the shapes that the conditioners use, measured by the same command. A share
+of 100 % would mean that all time is spent in convolutions at that speed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.cli.options import positive
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, say, subparser
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +57,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(args: argparse.Namespace) -> int:
+    loading()
     import torch
 
+    say(f"timing {args.preset} on LR images of {args.size}x{args.size}: a minute or more")
     with torch.inference_mode():
         peaks = {name: _peak(dtype, args.repeats) for name, dtype in _precisions().items()}
         timings = _measure(args.preset, args.size, args.repeats)

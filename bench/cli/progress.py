@@ -1,9 +1,10 @@
-"""Progress on the terminal; where stderr is none, a line when something is waited for."""
+"""Progress of downloads: a bar on a terminal, lines elsewhere when a download has to wait."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from hcflow.cli.entry import quiet, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -24,20 +25,20 @@ class DownloadBar:
             self._progress.stop()
 
     def start(self, name: str, total: int | None, done: int) -> None:
-        """A file starts, or goes on from `done` bytes."""
+        """A file starts, or resumes after `done` bytes."""
         progress = self._shown()
         if self._task is not None:
             progress.remove_task(self._task)
         self._task = progress.add_task(name, total=total, completed=done)
 
     def advance(self, n: int) -> None:
-        """That many bytes more."""
+        """So many more bytes arrived."""
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, n)
 
     def wait(self, reason: str) -> None:
-        """Nothing comes for a while."""
-        print(reason, file=sys.stderr)
+        """The download waits, for that reason."""
+        say(reason)
 
     def _shown(self) -> Progress:
         """The bar, from the first byte on."""
@@ -54,6 +55,7 @@ class DownloadBar:
 
             console = Console(stderr=True)
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+            off = quiet() or not console.is_terminal
+            self._progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=off)
             self._progress.start()
         return self._progress

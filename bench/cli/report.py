@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--no-thumbnails",
         action="store_true",
-        help="leave the pictures out of the HTML: the terms of most data sets forbid passing them on",
+        help="leave the pictures out of the HTML: the terms of most data sets forbid redistribution",
     )
     add_out(parser)
     parser.set_defaults(run=_report)

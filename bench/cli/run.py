@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, quiet, subparser
 
 if TYPE_CHECKING:
     from bench.records.tables import Table
@@ -33,10 +33,10 @@ examples:
   python -m bench run --table 4 --method Bicubic --dataset Set5 Set14
   python -m bench run --table 2 --dataset Sample --also niqe@live brisque@live
   python -m bench run --ablation case5                    the row of table 1
-  python -m bench run --ablation case5 --budget smoke     the same with weights trained now, for seconds
+  python -m bench run --ablation case5 --budget smoke     the same, with weights trained for a few seconds
   python -m bench run --table 4 --weights my.safetensors --as "My network"
   python -m bench run --table 4 --method spandrel:SwinIR.pth
-  python -m bench run --suite mine.toml                   a table of your own
+  python -m bench run --suite mine.toml                   your own table
 """
 
 
@@ -58,13 +58,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--precision", type=one_of("fp32", "tf32", "bf16"), default="fp32", help=_PRECISION)
     parser.add_argument("--keep-images", action="store_true", help="keep the restored images in OUT/images")
     parser.add_argument("--dry-run", action="store_true", help="print what would run and how long it would take")
-    own = parser.add_argument_group("weights of your own, as a row beside the paper's")
-    own.add_argument("--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or trained here")
-    own.add_argument(
+    custom = parser.add_argument_group("your own weights, as a row beside the paper's")
+    custom.add_argument("--weights", type=Path, metavar="FILE", help="an HCFlow checkpoint, official or trained here")
+    custom.add_argument(
         "--as", dest="name", default="", metavar="NAME", help="name of that row (default: the file's name)"
     )
-    own.add_argument("--budget", metavar="BUDGET", help="with --ablation: train the case, unless that was done before")
-    own.add_argument(
+    custom.add_argument(
+        "--budget", metavar="BUDGET", help="with --ablation: train the case first, unless it is trained"
+    )
+    custom.add_argument(
         "--train-data",
         nargs="+",
         default=[],
@@ -78,7 +80,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 _METHOD = "only these rows: a row (HCFlow), all rows of a method (hcflow), spandrel:FILE, onnx:FILE or module:object"
 _ALSO = "additional measures, such as niqe@live or pyiqa:dists"
-_PRECISION = "arithmetic: fp32 (IEEE); tf32 and bf16 become rows of their own (default: fp32)"
+_PRECISION = "arithmetic: fp32 (IEEE); tf32 and bf16 make separate rows (default: fp32)"
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -86,6 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         from bench.cli.listing import print_tables
 
         return print_tables()
+    loading()
     suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
     if args.fetch:
         _fetch_missing(suite, args.dataset)
@@ -106,8 +109,8 @@ def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...]) -> R
 
     original = read_suite(args.suite.resolve()) if args.suite else load_suite(suite.name.removeprefix("table"))
     device = choose_device(args.device)
-    own = as_json(original, rows)
-    return Request(suite, rows, args.dataset, args.limit, device, args.out, own, args.also, args.keep_images)
+    added = as_json(original, rows)
+    return Request(suite, rows, args.dataset, args.limit, device, args.out, added, args.also, args.keep_images)
 
 
 def _measure(args: argparse.Namespace, request: Request) -> int:
@@ -116,8 +119,9 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
+    loading("MLflow", "mlflow")
     tracker = Tracker(args.out, request.suite)
-    with RunBar() as bar, arithmetic(args.precision):
+    with RunBar(quiet()) as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.mirror)
     _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
     return _exit_code(outcome)
@@ -142,7 +146,7 @@ def _rows(args: argparse.Namespace, suite: Suite) -> tuple[Suite, tuple[Row, ...
     else:
         rows = _selected(suite, [*cases, *args.method], args.name)
         if args.name and all(row in suite.rows for row in rows):
-            raise BenchError("expected --weights FILE or a method of your own with --as, got neither")
+            raise BenchError("expected --weights FILE or your own method with --as, got neither")
     rows = in_precision(rows, args.precision)
     return with_rows(suite, [row for row in rows if row not in suite.rows]), rows
 
@@ -157,10 +161,10 @@ def _selected(suite: Suite, names: list[str], name: str) -> tuple[Row, ...]:
         try:
             found = suite.select([text])
         except BenchError:
-            own = method_row(suite, text, name)
-            if own is None:
+            row = method_row(suite, text, name)
+            if row is None:
                 raise
-            found = (own,)
+            found = (row,)
         rows += [row for row in found if row not in rows]
     return tuple(rows) if names else suite.rows
 
@@ -188,7 +192,7 @@ def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
 
 
 def _fetch_missing(suite: Suite, names: list[str]) -> None:
-    """Download what is not there; a set that cannot be had is a line, not the end."""
+    """Download what is missing; a set that cannot be downloaded is reported, and the next one follows."""
     from bench.cli.progress import DownloadBar
     from bench.datasets.acquire import fetch
     from bench.datasets.local import presence
@@ -218,17 +222,18 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
     written = write_reports(table, request.out, request.out)
     tracker.attach(outcome.journal, written)
     if not outcome.ran:
-        print(f"Nothing could run. First: {_first_need(outcome)}\n")
+        print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
     shown = _part(table, request) if only else table
     print(render_text(build_grid(shown), **text_options()))
     if outcome.fallback:
         number = request.suite.name.removeprefix("table")
         print(
             f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
-            f"To download them and run on them: nox -s reproduce_table{number} -- --fetch"
+            f"To download them and run again: nox -s reproduce_table{number} -- --fetch"
         )
-    print("written: " + ", ".join(str(path) for path in written))
-    print(tracker.summary())
+    if not quiet():
+        print("written: " + ", ".join(str(path) for path in written))
+        print(tracker.summary())
 
 
 def _part(table: Table, request: Request) -> Table:

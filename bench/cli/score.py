@@ -6,14 +6,13 @@ import argparse
 import csv
 import html
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import add_out
 from bench.errors import BenchError
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, say, subparser
 
 if TYPE_CHECKING:
     from bench.metrics.metric import Measure
@@ -56,6 +55,8 @@ _MEASURE = "such as psnr@y,crop4,u8 or lpips (default: PSNR and SSIM on RGB and 
 
 
 def _score(args: argparse.Namespace) -> int:
+    loading()
+    from bench.cli.terminal import tracked
     from bench.runs.folders import Folders, score
     from bench.runs.provenance import choose_device
 
@@ -66,10 +67,10 @@ def _score(args: argparse.Namespace) -> int:
     measures = _measures(args)
     folders = Folders(args.sr, args.hr, args.lr, args.dataset, args.scale or _scale(args))
     device = choose_device(args.device)
-    scored = list(score(folders, measures, device))
+    scored = list(tracked(score(folders, measures, device), "images", len(folders.names())))
     for one in scored:
         if one.note:
-            print(f"{one.image}: {one.note}", file=sys.stderr)
+            say(f"{one.image}: {one.note}")
     print(_FORMATS[args.format](scored, measures), end="")
     if args.table:
         _put_into_table(args, folders, scored)
@@ -93,7 +94,7 @@ def _measures(args: argparse.Namespace) -> list[Measure]:
         columns = [column.measure for column in load_suite(args.table).columns]
         faults = measure_faults(columns)
         for text, why in faults.items():
-            print(f"{text}: {why}", file=sys.stderr)
+            say(f"{text}: {why}")
         return [measure for measure in columns if measure.id not in faults]
     if args.hr is None and not args.dataset:
         return [Measure.parse(text) for text in _WITHOUT_HR]
@@ -114,7 +115,7 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
         raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
     record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
     written = write_reports(build_table(suite_of(args.table, None, args.out), args.out), args.out, args.out)
-    print("written: " + ", ".join(str(path) for path in written), file=sys.stderr)
+    say("written: " + ", ".join(str(path) for path in written))
 
 
 def _estimates(scored: Sequence[Scored], measures: Sequence[Measure]) -> list[Estimate | None]:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypedDict
+from collections.abc import Iterable
+from typing import Any, TypedDict, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
+
+from hcflow.cli.entry import quiet
+
+T = TypeVar("T")
 
 _NARROWEST = 80  # columns that a table is fitted into where no terminal has a width
 _ENDLESS = 100_000  # columns: nothing is wrapped or cut where no terminal shows it
@@ -54,6 +60,19 @@ def grid(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def tracked(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+    """The items, with a bar and the time left where stderr is a terminal, but not with --quiet.
+
+    Args:
+        items: to go through.
+        description: before the bar.
+        total: number of items, where they have no length.
+    """
+    bar = Console(stderr=True)
+    off = quiet() or not bar.is_terminal
+    return track(items, description[:40], total=total, console=bar, disable=off, transient=True)
 
 
 def one_line_each(table: Table) -> Table:

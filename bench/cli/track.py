@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from bench.cli.options import add_out
+from bench.cli.terminal import tracked
 from bench.errors import BenchError
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -16,8 +17,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "track",
         "import records into MLflow",
         description="Mirror every run in the records into MLflow (MLFLOW_TRACKING_URI, else OUT/mlflow.db). "
-        "`run` does this by itself; use `track` after the tracking server was unavailable. "
-        "Doing it twice changes nothing.",
+        "`run` does this itself; use `track` if the tracking server was unavailable. "
+        "Repeating it changes nothing.",
     )
     add_out(parser)
     parser.set_defaults(run=_track)
@@ -28,19 +29,22 @@ def _track(args: argparse.Namespace) -> int:
     from bench.tracking.store import without_password
     from bench.tracking.tables import Tracker
 
+    loading("MLflow", "mlflow")
     journals = load_journals(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
     tracker = Tracker(args.out)
     ended = [journal for journal in journals if not journal.alive]
-    for journal in ended:
+    for journal in tracked(ended, "runs"):
         tracker.mirror(journal)
     if tracker.failure:
         server = without_password(tracker.uri)
         raise BenchError(f"MLflow at {server}: expected an answer, got {tracker.failure}; start it and try again")
     running = len(journals) - len(ended)
     rest = (
-        "; 1 run is still in progress and mirrors itself" if running == 1 else f"; {running} runs are still in progress"
+        "; 1 run is still in progress and will be mirrored when it ends"
+        if running == 1
+        else f"; {running} runs are still in progress"
     )
     print(f"{len(ended)} runs in {without_password(tracker.uri)}{rest if running else ''}")
     print(tracker.summary())

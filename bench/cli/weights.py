@@ -30,20 +30,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add `weights list | show | import | fetch`."""
     parser = subparser(commands, "weights", "list, show, import and fetch weights", _EXAMPLES, _DESCRIPTION)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="what is present and what is missing, one file per line")
+    listing = subparser(actions, "list", "what is present and what is missing, one file per line")
     _add_format(listing)
     listing.set_defaults(run=_list)
-    showing = actions.add_parser("show", help="details of files: source, digest, size, how to get them")
-    showing.add_argument("names", nargs="+", metavar="NAME")
+    showing = subparser(actions, "show", "details of files: source, digest, size, how to get them")
+    showing.add_argument("names", nargs="+", metavar="NAME", help="as `list` shows them")
     _add_format(showing)
     showing.set_defaults(run=_show)
-    importing = actions.add_parser("import", help="take a file that you have")
-    importing.add_argument("name", metavar="NAME")
-    importing.add_argument("file", type=Path, metavar="FILE")
+    importing = subparser(actions, "import", "import a file that you have")
+    importing.add_argument("name", metavar="NAME", help="as `list` shows it")
+    importing.add_argument("file", type=Path, metavar="FILE", help="the file of weights")
     _add_replace(importing)
     importing.set_defaults(run=_import)
-    fetching = actions.add_parser("fetch", help="download")
-    fetching.add_argument("names", nargs="+", metavar="NAME")
+    fetching = subparser(actions, "fetch", "download files of weights")
+    fetching.add_argument("names", nargs="+", metavar="NAME", help="as `list` shows them")
     fetching.add_argument("--offline", action="store_true", help="refuse to use the network (also HCFLOW_OFFLINE=1)")
     _add_replace(fetching)
     fetching.set_defaults(run=_fetch)
@@ -54,9 +54,7 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_replace(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--replace", action="store_true", help="replace another file that is there, and the digest recorded of it"
-    )
+    parser.add_argument("--replace", action="store_true", help="replace an existing file and its recorded digest")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -109,7 +107,7 @@ def _describe(name: str) -> dict[str, object]:
             weights.resolve(name)
         except BenchError as error:
             problem = str(error)
-    at_hand = state in ("present", "shipped")
+    present = state in ("present", "shipped")
     return {
         "id": name,
         "state": state,
@@ -118,7 +116,7 @@ def _describe(name: str) -> dict[str, object]:
         "file": str(entry.path),
         "holds": entry.expectation if entry.kind else "",
         "licence": entry.licence,
-        "get": "" if at_hand else weights.how_to_get(entry),
+        "get": "" if present else weights.how_to_get(entry),
         "urls": list(entry.urls),
         "sha256": [*entry.sha256, *(f"{start}..." for start in entry.sha256_prefix)],
         "note": entry.note,

@@ -1,1 +1,1 @@
-"""The data sets: manifests, the images at hand, getting them."""
+"""The data sets: manifests, the images that are present, downloads and imports."""

@@ -24,13 +24,13 @@ _LARGEST_ARCHIVE = 1 << 36  # bytes; far above any set
 
 
 def fetch(manifest: Manifest, watcher: Watcher | None = None, offline: bool = False) -> Imported:
-    """Download what is missing of a data set, or is there and wrong; compare it with the manifest and store it.
+    """Download the missing or wrong images of a data set, compare them with the manifest, and store them.
 
-    The sources are asked in turn for what the ones before did not give.
+    The sources are tried in turn for what is still missing.
 
     Raises:
-        BenchError: offline, by hand only, or images are missing still. What was stored stays, and the next call goes on
-            from there.
+        BenchError: offline, manual download only, or images are still missing. What was stored is kept, and the next
+            call resumes from there.
     """
     right = {entry.id for entry in manifest.images} if manifest.package else right_ids(manifest)
     result = Imported(already=[entry.id for entry in manifest.images if entry.id in right])
@@ -38,7 +38,7 @@ def fetch(manifest: Manifest, watcher: Watcher | None = None, offline: bool = Fa
     sources = [source for source in manifest.sources if source.kind in ("files", "archive")]
     if wanted and not sources:
         notes = "; ".join(source.note for source in manifest.sources if source.note)
-        raise BenchError(f"{manifest.name}: expected a source to download from, got one for hands only: {notes}")
+        raise BenchError(f"{manifest.name}: expected a source to download from, got a manual one: {notes}")
     if wanted:
         refuse_offline(offline, f"download {manifest.name}")
     for source in sources:
@@ -57,10 +57,10 @@ def fetch(manifest: Manifest, watcher: Watcher | None = None, offline: bool = Fa
 
 def _failure(manifest: Manifest, result: Imported) -> str:
     """What is missing, and the first reasons why."""
-    shown = "; ".join(result.refused[:3]) + ("; and so on" if len(result.refused) > 3 else "")
+    shown = "; ".join(result.refused[:3]) + ("; and more" if len(result.refused) > 3 else "")
     return (
         f"{manifest.name}: expected all of its {len(manifest.images)} images, got {len(result.missing)} fewer "
-        f"({', '.join(result.missing[:3])}{' and so on' if len(result.missing) > 3 else ''}): {shown}"
+        f"({', '.join(result.missing[:3])}{' and more' if len(result.missing) > 3 else ''}): {shown}"
     )
 
 
@@ -68,7 +68,7 @@ _Taken = tuple[list[str], list[str]]  # ids that were stored, problems
 
 
 def _from_files(manifest: Manifest, source: Source, wanted: list[ImageEntry], watcher: Watcher | None) -> _Taken:
-    """One request per image; one that cannot be had does not stop the others, a server that is silent does."""
+    """One request per image; a missing image does not stop the others, a server that does not answer does."""
     stored: list[str] = []
     problems: list[str] = []
     folder = _downloads(manifest)
@@ -97,9 +97,9 @@ def _from_files(manifest: Manifest, source: Source, wanted: list[ImageEntry], wa
 
 
 def _from_archive(manifest: Manifest, source: Source, wanted: list[ImageEntry], watcher: Watcher | None) -> _Taken:
-    """One archive, of which only the images that are wanted are taken.
+    """One archive, from which only the wanted images are extracted.
 
-    Where no digest of it is published, it is recorded once everything was in it, and what comes is compared ever after.
+    Where no digest of it is published, its own is recorded once it had everything, and later downloads must match it.
     """
     folder, url = _downloads(manifest), source.urls[0]
     archive = folder / (re.sub(r"[^\w.-]|^\.+", "_", urlsplit(url).path.rpartition("/")[2]) or "archive")
@@ -133,7 +133,7 @@ def _from_archive(manifest: Manifest, source: Source, wanted: list[ImageEntry], 
 
 
 def recorded_downloads() -> DigestRecord:
-    """SHA-256 by URL of files whose digest nobody publishes, as recorded at their first download that was right."""
+    """SHA-256 by URL of files without a published digest, as recorded at their first valid download."""
     return DigestRecord(data_root() / _DOWNLOADS / "digests.json", "URLs")
 
 

@@ -1,4 +1,4 @@
-"""From a folder however it is named to a data set's canonical form: `<root>/<set>/HR/<id>.png`."""
+"""From a folder with any file names to a data set's canonical form: `<root>/<set>/HR/<id>.png`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LR_SIDE = 0.75  # of an image's side: a smaller copy of the same name is an LR 
 
 @dataclass
 class Imported:
-    """What became of an import.
+    """The result of an import.
 
     Attributes:
         stored: ids that were stored.
@@ -44,7 +44,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A file that its name alone says is an image of the set."""
+    """A file that is an image of the set by its name alone."""
 
     path: Path
     height: int
@@ -60,11 +60,11 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def import_files(manifest: Manifest, files: Iterable[Path]) -> Imported:
-    """Store every file that is an image of the set; what is not is left alone.
+    """Store every file that is an image of the set; other files are ignored.
 
-    Images with known pixels are found by them, whatever the file is called, and stored at once. The others are found by
-    name and size, once all files were seen: of several with one name the largest is taken if the rest are LR copies
-    of it. Their digests are recorded beside them, so that later runs notice a change.
+    Images with known pixels are recognised by them, whatever the file is called, and stored at once. The others are
+    recognised by name and size, once all files were seen: of several with one name the largest is taken if the rest are
+    LR copies of it. Their digests are recorded beside them, so that later runs notice a change.
 
     Raises:
         BenchError: the set comes with a package, or the root cannot be written.
@@ -159,7 +159,7 @@ class _Search:
             self._done.add(entry.id)
 
     def result(self) -> Imported:
-        """What became of it; a refused file is of no interest where another one was right."""
+        """The result; refused files of images that another file provided are left out."""
         stored = [name for name in self.wanted if name in self._done]
         missing = [name for name in self.wanted if name not in self._done]
         refused = [message for name, message in self._refused if name not in self._done]

@@ -1,4 +1,4 @@
-"""Archives from the web: in bounded memory, only what is wanted comes out, only as plain files where they belong."""
+"""Archives from the web: extracts only the wanted members, as plain files in one folder, in bounded memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def extract(
         The files, in the archive's order.
 
     Raises:
-        BenchError: damaged, a wanted member that is no plain file, hostile names, too much. Nothing half-written stays.
+        BenchError: damaged, a wanted member that is not a plain file, hostile names, too much data; no partial file is
+            left.
     """
     names: list[str] = []
     budget = max_bytes
@@ -62,7 +63,7 @@ def extract(
                     continue
                 problem = problem or _hostile(name) or ("a name that occurs twice" if plain in names else None)
                 if problem:
-                    raise BenchError(f"expected {one_line(name)} to be a plain file of its own, got {problem}")
+                    raise BenchError(f"expected {one_line(name)} to be a plain file, got {problem}")
                 if PurePosixPath(plain).name != plain or "\\" in plain:
                     raise BenchError(f"expected a plain file name for {one_line(name)}, got {plain!r}")
                 if len(names) == max_files:
@@ -83,7 +84,7 @@ def extract(
 
 @contextmanager
 def _members(archive: Path, max_bytes: int) -> Iterator[Iterator[Member]]:
-    """(name, why it is no plain file or None, opener) of every member but folders."""
+    """(name, why it is not a plain file or None, opener) of every member but folders."""
     if zipfile.is_zipfile(archive):
         _refuse_large_directory(archive)
         with zipfile.ZipFile(archive) as bundle:
@@ -108,7 +109,7 @@ def _refuse_large_directory(archive: Path) -> None:
         size = max(size if size != 0xFFFFFFFF else 0, int.from_bytes(tail[end64 + 40 : end64 + 48], "little"))
     if size > _DIRECTORY:
         raise BenchError(
-            f"expected a directory of at most {_DIRECTORY >> 20} MB, got {size:,} bytes; unpack it by hand"
+            f"expected a directory of at most {_DIRECTORY >> 20} MB, got {size:,} bytes; extract it by hand"
         )
 
 
@@ -145,7 +146,7 @@ class _Headers:
 
     def seek(self, position: int) -> int:
         if position < self._unpacked.tell():
-            raise BenchError("expected members one after another, got one that lies before another; unpack it by hand")
+            raise BenchError("expected members one after another, got one that lies before another; extract it by hand")
         self._unpacked.skip_to(position)
         return self._unpacked.tell()
 
@@ -163,7 +164,7 @@ def _tar_members(unpacked: Unpacked) -> Iterator[Member]:
                 yield info.name, _tar_problem(info), _tar_opener(tar, info)
             headers.next_member()
     if headers.last.strip(b"\0") or len(headers.last) != tarfile.BLOCKSIZE:  # tarfile takes any of these for the end
-        raise BenchError("expected a whole zip or tar file, got a damaged one (it ends early, or a header is spoilt)")
+        raise BenchError("expected a whole zip or tar file, got a damaged one (it ends early, or a header is damaged)")
     unpacked.finish()
 
 
@@ -183,7 +184,7 @@ def _zip_problem(info: zipfile.ZipInfo) -> str | None:
         return "a link"
     if info.compress_type not in _PACKINGS:
         name = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}.get(info.compress_type, "an unknown method")
-        return f"one packed by {name}; unpack it by hand and import the folder"
+        return f"one compressed with {name}; extract it by hand and import the folder"
     return None
 
 
@@ -213,7 +214,7 @@ def _write(stream: IO[bytes], path: Path, budget: int) -> int:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 if size > budget:
-                    raise BenchError("expected less to come out of it, got more than is safe; not unpacked")
+                    raise BenchError("expected less data in it, got more than is safe; it was not extracted")
                 with _writing(path):
                     output.write(chunk)
                     output.flush()
@@ -226,7 +227,7 @@ def _write(stream: IO[bytes], path: Path, budget: int) -> int:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """A full disk is not a damaged archive."""
+    """Report a full disk as such, not as a damaged archive."""
     try:
         yield
     except OSError as error:

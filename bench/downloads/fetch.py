@@ -1,4 +1,4 @@
-"""Downloads that resume, are compared with what was expected, and never leave half a file under its name."""
+"""Downloads that resume, are verified, and never leave a partial file under the final name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Remote:
         urls: mirrors, tried in order; http and https only.
         digests: SHA-256 digests that are accepted, whole or their start, as some file names carry it; empty for any.
         size: bytes, where known.
-        limit: bytes that no such file has, however many a server sends.
+        limit: the most bytes that are accepted, however many a server sends.
         recorded: the file that holds the digest, where it was only recorded at a first download.
     """
 
@@ -44,7 +44,7 @@ class Remote:
     recorded: Path | None = None
 
     def problem(self, path: Path, digest: str) -> str | None:
-        """What is wrong with a file that claims to be this one; None where nothing is."""
+        """Why a file is not the expected one; None if it is."""
         if self.size is not None and path.stat().st_size != self.size:
             return f"expected {self.size} bytes, got {path.stat().st_size}"
         if self.digests and not digest.startswith(self.digests):
@@ -63,22 +63,22 @@ class Remote:
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a download go on."""
+    """Is told of the progress of a download."""
 
     def start(self, name: str, total: int | None, done: int) -> None:
-        """A file starts, or goes on from `done` bytes."""
+        """A file starts, or resumes after `done` bytes."""
 
     def advance(self, n: int) -> None:
-        """That many bytes more."""
+        """So many more bytes arrived."""
 
     def wait(self, reason: str) -> None:
-        """Nothing comes for a while."""
+        """The download waits, for that reason."""
 
 
 def refuse_offline(offline: bool, what: str) -> None:
-    """Raise BenchError, before any socket is opened, where the user forbade the network."""
+    """Raise BenchError where the user forbade the network, before any socket is opened."""
     if offline or os.environ.get("HCFLOW_OFFLINE", "") not in ("", "0"):
-        raise BenchError(f"offline: expected leave to {what}, got --offline or HCFLOW_OFFLINE; run it without")
+        raise BenchError(f"offline: expected network access to {what}, got --offline or HCFLOW_OFFLINE; run it without")
 
 
 def download(
@@ -89,11 +89,11 @@ def download(
     check: Callable[[Path], object] | None = None,
     fresh: bool = False,
 ) -> str:
-    """Download a file; a part that an earlier call left behind is gone on with.
+    """Download a file; a partial download of an earlier call is resumed.
 
     The bytes go to `<target>.part`, which takes the target's name only once size and digest are right. A target that is
-    there and right is not downloaded again; one that is there and wrong is replaced. Of several processes that want one
-    target, one downloads it and the others wait and find it.
+    valid already is not downloaded again; one that is wrong is replaced. Of several processes that want the same
+    target, one downloads it and the others wait for it.
 
     Args:
         remote: what is expected.
@@ -101,10 +101,10 @@ def download(
         watcher: told of the progress.
         offline: refuse to use the network.
         check: looks at the part before it takes the target's name, and raises BenchError where it is wrong.
-        fresh: download it even if it is there and nothing is known to be wrong with it.
+        fresh: download it even if a valid file is there.
 
     Returns:
-        Its SHA-256, for whoever wants to remember it where none is published.
+        Its SHA-256, to be recorded where none is published.
 
     Raises:
         Unreachable: no mirror answered.
@@ -166,14 +166,14 @@ def _accept(remote: Remote, target: Path, check: Callable[[Path], object] | None
 
 
 def _download_from(url: str, remote: Remote, target: Path, watcher: Watcher | None) -> None:
-    """One mirror, several tries; each goes on where the one before stopped."""
+    """One mirror, several tries; each resumes where the one before stopped."""
     for backoff in (*_BACKOFF, None):
         try:
             _attempt(url, remote, target, watcher)
             return
         except Transient as error:
             if backoff is None:
-                raise Unreachable(f"{error}; tried {len(_BACKOFF) + 1} times, run it again to go on") from None
+                raise Unreachable(f"{error}; tried {len(_BACKOFF) + 1} times, run it again to resume") from None
             pause = max(backoff, error.pause)
             if watcher and pause > 2:
                 watcher.wait(f"{error}: trying again in {pause:.0f} seconds")
@@ -202,7 +202,7 @@ def _receive(url: str, response: Response, remote: Remote, target: Path, watcher
         raise BenchError(f"expected {remote.size} bytes, got {total}")
     free = shutil.disk_usage(target.parent).free
     if total is not None and total - done > free - _RESERVE:
-        raise StorageError(f"{target.parent}: expected room for {total - done} bytes, got {free}; make room")
+        raise StorageError(f"{target.parent}: expected {total - done} bytes of free space, got {free}; free some space")
     _note(target).write_text(json.dumps({"url": url, "tag": response.tag}), encoding="utf-8")
     if watcher:
         watcher.start(target.name, total, done)
@@ -223,7 +223,7 @@ def _receive(url: str, response: Response, remote: Remote, target: Path, watcher
 
 @contextmanager
 def _storing(target: Path) -> Iterator[None]:
-    """A full disk is not a broken connection."""
+    """Report a full disk as such, not as a broken connection."""
     try:
         yield
     except OSError as error:

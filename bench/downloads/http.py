@@ -35,7 +35,7 @@ _DIGITS = 18  # of a length in bytes: more than any disk holds
 
 
 class Unreachable(BenchError):
-    """No server answered: what is asked for next will hardly come either."""
+    """No server answered; the next request would fail, too."""
 
 
 class Transient(Exception):
@@ -47,11 +47,11 @@ class Transient(Exception):
 
 
 class CannotResume(Exception):
-    """The server does not go on where a part ends."""
+    """The server cannot resume where a partial file ends."""
 
 
 class AlreadyWhole(Exception):
-    """Nothing follows the part: it is all there is."""
+    """The partial file is complete."""
 
 
 class Response:
@@ -68,12 +68,12 @@ class Response:
         self.first = done if response.status == 206 else 0
         range_ = response.headers.get("Content-Range", f"bytes {done}-")
         if response.status == 206 and not range_.startswith(f"bytes {done}-"):
-            raise CannotResume("the server went on somewhere else")
+            raise CannotResume("the server resumed at another position")
         if response.headers.get_content_type() == "text/html":  # no file of ours; proxies answer 200 with theirs
             raise BenchError("expected a file, got a web page: a login or an error; look at it in a browser")
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("", "identity"):
-            raise BenchError(f"expected the file as it is, got it encoded ({one_line(encoding)}); get it by hand")
+            raise BenchError(f"expected the file itself, got it encoded ({one_line(encoding)}); download it by hand")
         self.length = None if response.chunked else _length(response.headers.get("Content-Length"))
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         self.tag = tag if tag.isascii() and tag.isprintable() else ""
@@ -125,7 +125,9 @@ def get(url: str, done: int = 0, tag: str = "") -> Iterator[Response]:
         except (ValueError, http.client.InvalidURL) as error:  # an address of the server's that is none
             if isinstance(error, BenchError):
                 raise
-            raise BenchError(f"expected an address to go on to, got a malformed one ({one_line(str(error))})") from None
+            raise BenchError(
+                f"expected a redirect to an address, got a malformed one ({one_line(str(error))})"
+            ) from None
     with response:
         yield Response(response, done)
 
@@ -146,15 +148,15 @@ def _network() -> Iterator[None]:
 
 
 def _refusal(error: urllib.error.HTTPError, done: int) -> Exception:
-    """What to raise for an answer that is an error."""
+    """The exception for an answer that is an error."""
     if error.code == 416 and done:  # nothing follows the part: it is whole, or not a part of what is there now
         if error.headers.get("Content-Range", "") == f"bytes */{done}":
             return AlreadyWhole()
-        return CannotResume("the server refused to go on with the part")
+        return CannotResume("the server refused to resume the partial file")
     if error.code in _TRANSIENT:
         pause = _retry_after(error.headers.get("Retry-After", ""))
         if pause > LONGEST_PAUSE:
-            return Unreachable(f"HTTP {error.code}, and asks to come back in {pause:.0f} seconds; try again then")
+            return Unreachable(f"HTTP {error.code}, retry after {pause:.0f} seconds; try again then")
         return Transient(f"HTTP {error.code}", pause)
     return BenchError(f"expected the file, got HTTP {error.code} {one_line(str(error.reason))}")
 
@@ -246,11 +248,11 @@ class _HttpsConnection(http.client.HTTPSConnection):
 
 class _Http(urllib.request.HTTPHandler):
     def http_open(self, req: Request) -> http.client.HTTPResponse:
-        """As the base class, with an end."""
+        """As the base class, with a time limit."""
         return self.do_open(_HttpConnection, req)
 
 
 class _Https(urllib.request.HTTPSHandler):
     def https_open(self, req: Request) -> http.client.HTTPResponse:
-        """As the base class, with an end."""
+        """As the base class, with a time limit."""
         return self.do_open(_HttpsConnection, req)

@@ -1,4 +1,4 @@
-"""Packed streams read forwards in bounded memory, with a limit on what comes out of them."""
+"""Compressed streams, read forwards in bounded memory, with a limit on the decompressed size."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Unpacked:
 
     Args:
         stream: the file.
-        limit: bytes that may come out of it in all, those that are skipped included.
+        limit: bytes that may be decompressed in all, including those that are skipped.
     """
 
     def __init__(self, stream: IO[bytes], limit: int) -> None:
@@ -70,14 +70,14 @@ class Unpacked:
         self._position = 0
 
     def tell(self) -> int:
-        """Bytes that came out so far."""
+        """Bytes decompressed so far."""
         return self._position
 
     def read(self, size: int) -> bytes:
         """That many bytes; fewer only at the end.
 
         Raises:
-            BenchError: more came out than the limit.
+            BenchError: more was decompressed than the limit.
             zlib.error, lzma.LZMAError, OSError, EOFError: it is damaged, or ends early.
         """
         pieces = []
@@ -87,12 +87,12 @@ class Unpacked:
         return b"".join(pieces)
 
     def skip_to(self, position: int) -> None:
-        """Unpack up to there and forget it."""
+        """Decompress up to there and discard it."""
         while self._position < position and self._some(min(_CHUNK, position - self._position)):
             pass
 
     def finish(self) -> None:
-        """Unpack the rest and forget it, so that checksums at the end are compared."""
+        """Decompress the rest and discard it, so that checksums at the end are compared."""
         while self._some(_CHUNK):
             pass
 
@@ -101,7 +101,7 @@ class Unpacked:
         self._position += len(data)
         self._left -= len(data)
         if self._left < 0:
-            raise BenchError("expected less to come out of it, got more than is safe; not unpacked")
+            raise BenchError("expected less data in it, got more than is safe; it was not extracted")
         return data
 
     def _unpack(self, size: int) -> bytes:
@@ -118,7 +118,7 @@ class Unpacked:
         return b""
 
     def _next_member(self, unused: int) -> _Decompressor | None:
-        """Packed files may be joined, with zeros between them or at the end; None where nothing else follows."""
+        """Compressed files may be concatenated, with zeros between them or at the end; None where nothing follows."""
         self._stream.seek(-unused, 1)
         while chunk := self._stream.read(_CHUNK):
             if rest := chunk.lstrip(b"\0"):

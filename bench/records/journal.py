@@ -10,11 +10,13 @@ import socket
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 from bench import jsons
+from bench.errors import one_line
 from bench.files import write_atomically
 from bench.jsons import Json
 from bench.structured import build
@@ -169,12 +171,23 @@ def _load(out: Path, path: Path) -> Journal | None:
     except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
         if path not in _warned:
             _warned.add(path)
-            print(f"warning: {path}: {str(error).splitlines()[0]}; the run is set aside", file=sys.stderr)
+            print(f"warning: {path}: {one_line(error)}; the run is set aside", file=sys.stderr)
         return None
     return journal
 
 
 _warned: set[Path] = set()
+
+
+@cache
+def warn_once(message: str) -> None:
+    """One line on stderr, once per process."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def texts(value: object) -> list[str]:
+    """The texts in a list that a journal holds; none where it holds something else."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _check(journal: Journal, path: Path) -> None:
@@ -233,7 +246,7 @@ def _runs(pid: object, since: object) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter of a number that no process has
         return False
     except OSError:
         pass  # it runs and belongs to somebody else

@@ -1,4 +1,4 @@
-"""Rows of your own in a table, kept in the journals of the runs that added them: showing them needs no model."""
+"""Rows that a user added to a table, kept in the journals of the runs that added them: showing them needs no model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
     """The suite with the rows that runs added to it, each behind the row it stands beside."""
     found: dict[str, Row] = {}
     for journal in journals:
-        for raw in journal.command.get("own_rows", []):
+        added = journal.command.get("own_rows")
+        for raw in added if isinstance(added, list) else []:
             try:
                 row = build(Row, raw, "row")
             except BenchError:

@@ -21,7 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench import jsons
-from bench.errors import StorageError
+from bench.errors import StorageError, one_line
 from bench.files import make_folder, unwritable
 from bench.jsons import Json
 from bench.metrics.metric import NotApplicable
@@ -227,7 +227,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Json]]:
 def _header_fault(header: Json, restoration: str) -> str:
     """What is wrong with a file's first line; nothing where it is right."""
     if header.get("format") != FORMAT:
-        return f"expected format {FORMAT}, got {header.get('format')!r}"
+        return f"expected format {FORMAT}, got {header.get('format')!r:.80}"
     specification = header.get("specification")
     if header.get("restoration") != restoration or not isinstance(specification, dict):
         return "expected the header of this restoration, got another"
@@ -263,11 +263,16 @@ def _values(raw: object, draws: int) -> Values:
     return tuple(_number(value) for value in raw)
 
 
+_LARGEST = 1e15  # no metric and no fact of a restoration comes near it
+
+
 def _number(raw: object) -> float:
-    if isinstance(raw, str) and raw in ("inf", "-inf"):
+    if isinstance(raw, str) and raw in ("inf", "-inf"):  # as `jsons.number` writes it
         return float(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise TypeError(f"expected a number, got {raw!r:.80}")
+    if abs(raw) > _LARGEST:
+        raise ValueError(f"expected a number up to {_LARGEST:g}, got {raw!r:.80}")
     return float(raw)
 
 
@@ -278,7 +283,7 @@ def _text(raw: object) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
+    return one_line(f"no {error}" if isinstance(error, KeyError) else error)
 
 
 _warned: set[tuple[Path, int]] = set()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure, NotApplicable
 from bench.records import store
 from bench.records.estimates import Estimate, Verdict, decimals_of, verdict
-from bench.records.journal import Entry, Journal, Restored, load_journals
+from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.own_rows import with_own_rows
 from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
 
@@ -104,10 +105,15 @@ class Table:
 
 
 def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:
-    """The suite with the rows and columns that runs added to it."""
+    """The suite with the rows and columns that runs added to it; a warning names a measure that is no longer there."""
     journals = list(journals)
-    extra = [measure for journal in journals for measure in journal.command.get("also", [])]
-    return with_own_rows(suite, journals).with_columns(dict.fromkeys(extra))
+    suite = with_own_rows(suite, journals)
+    for text in dict.fromkeys(text for journal in journals for text in texts(journal.command.get("also"))):
+        try:
+            suite = suite.with_columns([text])
+        except BenchError as error:
+            warn_once(f"the column {one_line(text)} is left out: {one_line(error)}")
+    return suite
 
 
 def build_table(suite: Suite, out: Path) -> Table:

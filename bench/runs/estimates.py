@@ -22,9 +22,9 @@ class Forecast:
     Attributes:
         row: name.
         dataset: name.
-        images: that are at hand and asked for.
+        images: that are present and asked for.
         measured: of them, that earlier runs have.
-        seconds: for the rest; None where no earlier run of this row tells.
+        seconds: for the rest; None where no earlier run of this row is recorded.
         reason: why it cannot run; else empty.
     """
 

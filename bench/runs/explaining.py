@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import Literal
@@ -78,7 +78,7 @@ class Candidate:
 
     Attributes:
         ids: of the measures.
-        text: in words.
+        text: description for people.
         used_by: who scores so, with all of them.
         values: in the order of the published numbers.
         rules: by which all of them are printed as published; empty where it does not fit.
@@ -197,7 +197,11 @@ def _parts(name: str) -> tuple[str, str]:
 
 
 def means_over(
-    images: Sequence[str], evidence: Callable[[str], Evidence], scale: int, metrics: Sequence[str]
+    images: Sequence[str],
+    evidence: Callable[[str], Evidence],
+    scale: int,
+    metrics: Sequence[str],
+    tracked: Callable[[list[tuple[str, Convention]], str], Iterable[tuple[str, Convention]]] = lambda steps, _: steps,
 ) -> tuple[list[Convention], dict[str, float]]:
     """Every convention's mean over images.
 
@@ -206,6 +210,7 @@ def means_over(
         evidence: of a name, one draw.
         scale: HR size over LR size.
         metrics: "psnr", "ssim".
+        tracked: wraps the steps to show progress; called with the steps and a description.
 
     Returns:
         (the conventions, convention id -> mean; NaN where an image is too small for it).
@@ -213,10 +218,12 @@ def means_over(
     grey = any(evidence(image).reference.ndim == 2 for image in images)
     known = [one for one in conventions(scale, grey=grey) if one.metric in metrics]
     totals = dict.fromkeys((one.id for one in known), 0.0)
-    for image in images:
-        seen = evidence(image)
-        for one in known:
-            totals[one.id] += one.value(seen)
+    steps = [(image, one) for image in images for one in known]
+    name, seen = "", None
+    for image, one in tracked(steps, "variants"):
+        if seen is None or image != name:
+            name, seen = image, evidence(image)
+        totals[one.id] += one.value(seen)
     return known, {name: total / len(images) for name, total in totals.items()}
 
 

@@ -1,4 +1,4 @@
-"""Images that somebody else's program restored, scored as the tables are: folders of SR, HR and LR images."""
+"""Images that another program restored, scored like the tables: folders of SR, HR and LR images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Folders:
         sr: folders of SR images; several are several draws of the same images.
         hr: folder of HR images; None where there is none.
         lr: folder of the LR images that were restored; None where it is not known.
-        dataset: in place of `hr`: a data set that is at hand.
+        dataset: in place of `hr`: a data set that is present.
         scale: HR size over LR size.
     """
 
@@ -66,7 +66,7 @@ class Folders:
         """The images, by the names of their files.
 
         Raises:
-            BenchError: a folder is none or empty, or the names do not agree.
+            BenchError: a folder is missing or empty, or the names do not agree.
         """
         names = sorted(_images(self.sr[0], "--sr"))
         folders = [(folder, "--sr") for folder in self.sr[1:]]

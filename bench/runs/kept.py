@@ -46,7 +46,7 @@ class KeptImages:
             arrays["own_lr"] = restored.own_lr
         if not all(_eight_bit(measure) for measure in measures):
             arrays["draws"] = np.stack(restored.draws)
-        about = {
+        header = {
             "pixels": pixels,
             "draws": len(restored.draws),
             "makes_lr": restored.makes_lr,
@@ -56,42 +56,42 @@ class KeptImages:
         for number, draw in enumerate(restored.draws):
             write_atomically(self._png(image, number, len(restored.draws)), _png(draw))
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        write_atomically(self._file(image), to_safetensors(contiguous, {"about": jsons.dumps(about)}))
+        write_atomically(self._file(image), to_safetensors(contiguous, {"header": jsons.dumps(header)}))
 
     def load(self, image: str, pixels: str, measures: Iterable[Measure]) -> Restored | None:
-        """What was kept of an image, if it is enough for the measures; None where it has to be restored."""
+        """What was kept of an image, if it is enough for the measures; None where it must be restored again."""
         if not self._file(image).is_file():
             return None
         try:
             with safe_open(self._file(image), framework="np") as stream:
-                about = jsons.loads(stream.metadata()["about"])
+                header = jsons.loads(stream.metadata()["header"])
                 arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
-            if about["pixels"] != pixels:
+            if header["pixels"] != pixels:
                 return None
-            return self._restored(image, about, arrays, list(measures))
+            return self._restored(image, header, arrays, list(measures))
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
             return None  # damaged: it is restored and kept anew
 
     def _restored(
-        self, image: str, about: Mapping[str, object], arrays: Mapping[str, Values], measures: list[Measure]
+        self, image: str, header: Mapping[str, object], arrays: Mapping[str, Values], measures: list[Measure]
     ) -> Restored | None:
         if any("own_lr" in measure.of.needs for measure in measures) and "own_lr" not in arrays:
             return None
         if any("bits_per_pixel" in measure.of.needs for measure in measures):
             return None
-        facts = about["facts"]
-        if not isinstance(facts, dict) or not isinstance(about["draws"], int):
+        facts = header["facts"]
+        if not isinstance(facts, dict) or not isinstance(header["draws"], int):
             raise TypeError("expected facts")
         if "draws" in arrays:
             draws = tuple(arrays["draws"])
         elif all(_eight_bit(measure) for measure in measures):
-            files = [self._png(image, number, about["draws"]) for number in range(about["draws"])]
+            files = [self._png(image, number, header["draws"]) for number in range(header["draws"])]
             draws = tuple(np.asarray(Image.open(path)).astype(np.float64) / 255.0 for path in files)
         else:
             return None
         numbers = {str(name): float(value) for name, value in facts.items()}
         return Restored(
-            draws, arrays["lr"], arrays.get("own_lr"), numbers, str(about["how"]), about["makes_lr"] is True
+            draws, arrays["lr"], arrays.get("own_lr"), numbers, str(header["how"]), header["makes_lr"] is True
         )
 
     def _file(self, image: str) -> Path:

@@ -1,4 +1,4 @@
-"""Rows of your own, made: weights in a file, any method by name, or another precision."""
+"""Rows that a user adds: weights in a file, any method by name, or another precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def weight_rows(suite: Suite, file: Path, name: str = "") -> tuple[Row, ...]:
         name: of the row; the file's stem where none is given.
 
     Raises:
-        BenchError: no such file, no HCFlow checkpoint, or one for another scale.
+        BenchError: no such file, not an HCFlow checkpoint, or one for another scale.
     """
     if not file.is_file():
         raise BenchError(f"expected a file of weights, got {file}; check the path")

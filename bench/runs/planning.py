@@ -73,9 +73,9 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
 
 
 def why_not(row: Row, manifest: Manifest | None = None) -> str:
-    """Why a row cannot run (on a data set) here and now; nothing where it can."""
+    """Why a row cannot run (on a data set) on this machine; empty where it can."""
     if row.method == FILES:
-        return "its images were made elsewhere: score them again with python -m bench score --table"
+        return "its images were made by another program: score them again with python -m bench score --table"
     if not METHODS.knows(row.method):
         return f"the method {row.method} is not implemented"
     try:

@@ -26,7 +26,7 @@ from bench.suites.suite import Row, Suite
 from hcflow.images.io import Pixels
 
 METRICS: Mapping[str, tuple[Callable[[View, View], float], int]] = {"psnr": (psnr, 1), "ssim": (ssim, WINDOW)}
-"""The metrics whose recipe can be told: the function of two views, and the smallest view."""
+"""The metrics whose recipe can be searched for: the function of two views, and the smallest view."""
 
 Setting = tuple[tuple[str, str | int | float | bool], ...]
 """Settings of a method, where they are not the row's."""

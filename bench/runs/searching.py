@@ -174,7 +174,7 @@ def _published(suite: Suite, row: Row, names: Sequence[str]) -> dict[Key, Printe
 
 
 def columns_of(suite: Suite, row: Row) -> list[Column]:
-    """The columns whose recipe can be told: PSNR and SSIM at the row's own temperature."""
+    """The columns whose recipe can be searched for: PSNR and SSIM at the row's own temperature."""
     found = [
         column for column in suite.columns
         if column.measure.metric in METRICS and isinstance(column.measure.variant, Protocol)

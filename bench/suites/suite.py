@@ -39,7 +39,7 @@ class Column:
 
     @property
     def title(self) -> str:
-        """As it stands in a table's head: `PSNR (Y)`, or `LPIPS, τ=0.9` where the column sets the temperature."""
+        """The header of its column: `PSNR (Y)`, or `LPIPS, τ=0.9` where the column sets the temperature."""
         return self.measure.title if self.temperature is None else f"{self.measure.title}, τ={self.temperature:g}"
 
 
@@ -72,8 +72,8 @@ class Row:
         published: values where they stand in the suite itself: column of the CSV file -> as printed.
         describe: what the CSV file says of other rows, for a row that it does not have.
         needs: weight entries without which it cannot run.
-        files: files of weights of your own, without which it cannot run.
-        beside: the row that one of yours stands next to.
+        files: your own files of weights, without which it cannot run.
+        beside: the row that one of yours is placed after.
         temperature: of its draws.
         precision: of the arithmetic: fp32 (IEEE), tf32 or bf16.
         as_published: see there.
@@ -122,7 +122,7 @@ class Suite:
     Attributes:
         name: such as `table4`; seeds and MLflow's experiment use it.
         title: what the table shows.
-        source: where it was published; empty for a suite of your own.
+        source: where it was published; empty for your own suite.
         scale: HR size over LR size.
         datasets: in the paper's order.
         columns: see Column.

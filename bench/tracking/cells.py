@@ -1,4 +1,4 @@
-"""What MLflow is told of cells: names that are the same in every table, numbers, tags, and tables to read."""
+"""Cells as MLflow gets them: metric names that are the same in every table, values, tags, and tables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from bench.records import store as records
 from bench.records.journal import Entry, Journal, load_journals, still_runs, this_process
 from bench.records.tables import Cell, cells_of, suite_with_runs
 from bench.suites.suite import Suite, load_suite
-from bench.tracking import cells as told
+from bench.tracking import cells as logged
 from bench.tracking.store import MlflowStore, in_one_line, provenance_tags, without_password
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Tracker:
 
 
 class _Mirror:
-    """One journal and its runs in MLflow; whoever makes one keeps others out meanwhile (`MlflowStore.alone`)."""
+    """One journal and its runs in MLflow; it keeps other writers out meanwhile (`MlflowStore.alone`)."""
 
     def __init__(self, client: MlflowClient, experiment: str, out: Path, journal: Journal, suite: Suite | None) -> None:
         self._client, self._experiment, self._out, self._journal = client, experiment, out, journal
@@ -170,19 +170,19 @@ class _Mirror:
         }  # fmt: skip
         run = self._create(f"{entry.row} on {data}", started, tags)
         facts = [one.facts for each in entry.restored for one in records.read(self._out, each.digest).values()]
-        numbers = {name: value for cell in cells for name, value in told.metrics(cell).items()}
-        numbers |= told.seconds_per_image(facts)
+        numbers = {name: value for cell in cells for name, value in logged.metrics(cell).items()}
+        numbers |= logged.seconds_per_image(facts)
         self._client.log_inputs(run, [DatasetInput(Dataset(data, digest, "manifest", f"datasets/{data}.toml"))])
         self._client.log_batch(
             run,
             metrics=[Metric(n, v, ended, 0, dataset_name=data, dataset_digest=digest) for n, v in numbers.items()],
             params=[Param(name, str(value)) for name, value in self._parameters(entry, cells, digest).items()],
-            tags=[RunTag(name, text) for name, text in told.tags(cells).items()],
+            tags=[RunTag(name, text) for name, text in logged.tags(cells).items()],
         )
-        self._client.log_text(run, told.per_image(cells), "per_image.csv")
-        place = f"{told.key(entry.row)}/{told.key(data)}"
+        self._client.log_text(run, logged.per_image(cells), "per_image.csv")
+        place = f"{logged.key(entry.row)}/{logged.key(data)}"
         mine = {
-            f"{place}/{n}": v for cell in cells for n, v in told.metrics(cell).items() if n == told.key(cell.column)
+            f"{place}/{n}": v for cell in cells for n, v in logged.metrics(cell).items() if n == logged.key(cell.column)
         }
         self._client.log_batch(parent, metrics=[Metric(n, v, ended, 0) for n, v in mine.items()])
         self._client.set_terminated(run, "FINISHED" if entry.state == "done" else "FAILED", end_time=ended)
@@ -199,7 +199,7 @@ class _Mirror:
             "draws": max(one.draws for one in entry.restored),
             "precision": first.get("precision", "unknown"),
             "weights_digest": ", ".join(weights) or "none", "data_digest": digest,
-            **told.protocols(cells),
+            **logged.protocols(cells),
             **{f"setting.{name}": value for name, value in first.get("settings", {}).items()},
         }  # fmt: skip
 
@@ -209,11 +209,11 @@ class _Mirror:
         if journal.finished is None and journal.alive:
             return
         cells = [cell for entry in journal.entries if entry.restored for cell in self._cells(entry)]
-        table = told.as_table(cells)
+        table = logged.as_table(cells)
         if table and _TABLE not in {file.path for file in client.list_artifacts(parent)}:  # log_table would append
             client.log_table(parent, table, _TABLE)
         if self._suite is not None:
-            client.set_tag(parent, "mlflow.note.content", told.description(self._suite, cells))
+            client.set_tag(parent, "mlflow.note.content", logged.description(self._suite, cells))
         for state in ("done", "failed", "not run"):
             count = sum(one.state == state for one in journal.entries)
             client.set_tag(parent, f"rows.{state.replace(' ', '_')}", str(count))
@@ -236,7 +236,7 @@ def _search(client: MlflowClient, experiment: str, query: str) -> list[Run]:
 
 
 def _abandoned(run: Run) -> bool:
-    """Whether whoever made half of a run is gone, or is this process, which then failed to finish it earlier."""
+    """Whether the process that made half of a run is gone, or is this one, which then failed to finish it earlier."""
     try:
         writer = json.loads(run.data.tags.get(_WRITER, ""))
     except ValueError:
@@ -250,7 +250,7 @@ def _key_of(entry: Entry) -> str:
 
 
 def _data_digest(entry: Entry) -> str:
-    """Of the data set as its manifest has it; of the pixels that were seen, where the manifest is not at hand."""
+    """Of the data set as its manifest has it; of the pixels that were seen, where the manifest is missing."""
     try:
         return load_manifest(entry.dataset).digest[:32]
     except BenchError:
@@ -258,7 +258,7 @@ def _data_digest(entry: Entry) -> str:
 
 
 def _suite(journal: Journal, suite: Suite | None) -> Suite | None:
-    """The table of a run, with the rows and columns that it added; None for one of your own that is not at hand."""
+    """The table of a run, with the rows and columns that it added; None for a user's table without its file."""
     try:
         return suite_with_runs(suite or load_suite(journal.table.removeprefix("table")), [journal])
     except BenchError:

@@ -1,4 +1,4 @@
-"""Mirrors training runs into MLflow, one MLflow run for each, however often it is stopped and goes on.
+"""Mirrors training runs into MLflow, one MLflow run for each, however often it is stopped and resumed.
 
 The log.jsonl in the run's folder is the truth: whatever happens to the server costs one warning and no training. After
 a failure MLflow is left alone for a while; then it gets the numbers that it missed.

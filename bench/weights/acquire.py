@@ -1,4 +1,4 @@
-"""Getting weights: from a file that a person has, or from the web; never over what is there unless asked."""
+"""Importing and downloading weights; an existing file is replaced only if asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hcflow.atomic import replacing
 
 
 def import_file(name: str, file: Path, replace: bool = False) -> Path:
-    """Copy a file that a person got into the root, after it was checked; returns where it is.
+    """Check a file of weights and copy it into the weights' root; returns where it is.
 
     Args:
         name: id of the entry.
@@ -52,7 +52,7 @@ def import_file(name: str, file: Path, replace: bool = False) -> Path:
 
 
 def fetch(name: str, watcher: Watcher | None = None, offline: bool = False, replace: bool = False) -> Path:
-    """Download a file of weights, check it, and record its digest where nobody publishes one.
+    """Download a file of weights, check it, and record its digest where none is published.
 
     Args:
         name: id of the entry.
@@ -61,13 +61,13 @@ def fetch(name: str, watcher: Watcher | None = None, offline: bool = False, repl
         replace: whether another file that is there, and its recorded digest, may be replaced.
 
     Raises:
-        BenchError: by hand only, offline, no mirror gave the right file, or another file is there and `replace` is not
-            set.
+        BenchError: manual download only, offline, no mirror had the right file, or another file is there and
+            `replace` is not set.
     """
     entry = weight_entry(name)
     _refuse_foreign(entry)
     if not entry.urls:
-        raise BenchError(f"{name}: expected a source to download from, got one for hands only: {how_to_get(entry)}")
+        raise BenchError(f"{name}: expected a source to download from, got a manual one: {how_to_get(entry)}")
     recorded = None if replace else recorded_digests().read().get(name)
     if entry.path.is_file():
         try:
@@ -95,7 +95,7 @@ _LARGEST = 4 << 30  # bytes; far above any file of weights
 
 def _refuse_foreign(entry: WeightEntry) -> None:
     if entry.shipped or Path(entry.id).is_absolute():
-        raise BenchError(f"{entry.id}: expected weights to get, got some that come with this project or are your own")
+        raise BenchError(f"{entry.id}: expected weights to download, got some that come with this project or are yours")
 
 
 def _refuse_of_another(entry: WeightEntry, file: Path, digest: str) -> None:

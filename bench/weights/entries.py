@@ -1,4 +1,4 @@
-"""Weights as data (`weights.toml`): where they lie, and that they are the right ones.
+"""Weights as data (`weights.toml`): where the files are, and how they are verified.
 
 $HCFLOW_WEIGHTS/<folder>/<file>      (else the user cache)
 """
@@ -29,14 +29,14 @@ class WeightEntry:
     """One file of weights.
 
     Attributes:
-        id: as suites and the command line call it.
+        id: as named in suites and on the command line.
         file: below the root.
         used_by: method or metric.
         licence: of the file.
         urls: mirrors; empty where only a person can get it.
         sha256: whole digests that are accepted.
         sha256_prefix: starts of digests that are accepted, if what the file holds is right too.
-        kind: what the file holds; "" where only its digest tells.
+        kind: what the file holds; "" where only its digest is checked.
         preset: name of the HCFlow configuration that it must be.
         scale: that an HCFlow network must have.
         task: that an HCFlow network must have.
@@ -69,7 +69,7 @@ class WeightEntry:
 
     @property
     def recognisable(self) -> bool:
-        """Whether the right file can be told from others; it cannot where nobody published one."""
+        """Whether the right file can be recognised; it cannot where none was published."""
         return bool(self.shipped or self.sha256 or self.sha256_prefix or self.preset or self.params or self.variables)
 
     @property
@@ -114,16 +114,16 @@ def weight_names() -> list[str]:
 def weight_entry(name: str) -> WeightEntry:
     """The entry of that id, or of a file of your own (an absolute path); else an error that lists the choices."""
     if Path(name).is_absolute():
-        return WeightEntry(name, name, "a row of your own", "of whoever trained it", note="train it again")
+        return WeightEntry(name, name, "your own row", "that of its training", note="train it again")
     if name not in weight_entries():
         raise unknown("weight entry", name, weight_names())
     return weight_entries()[name]
 
 
 def resolve(name: str) -> Path:
-    """The file, after its digest was compared and, where that does not tell, what it holds.
+    """The file, after its digest was compared and, where that does not suffice, its contents.
 
-    So a row of the paper only runs on the paper's weights or on weights of the paper's architecture.
+    So a row of the paper only runs on the paper's weights, or on weights with the paper's architecture.
 
     Raises:
         BenchError: it is missing ("needs weights NAME" and how to get it) or is another file.
@@ -140,8 +140,8 @@ def refuse_other(entry: WeightEntry, file: Path, recorded: str | None = None) ->
     """Compare a file with an entry; returns its SHA-256.
 
     Args:
-        entry: what it shall be.
-        file: wherever it lies.
+        entry: what the file must be.
+        file: anywhere.
         recorded: the digest that it had at the first download or import, where none is published.
 
     Raises:
@@ -158,7 +158,7 @@ def refuse_other(entry: WeightEntry, file: Path, recorded: str | None = None) ->
     if digest in entry.sha256:
         return digest
     if not entry.recognisable:
-        raise BenchError(f"{file}: expected no file for {entry.id}, which nobody published; {entry.note}")
+        raise BenchError(f"{file}: expected no file for {entry.id}, which was never published; {entry.note}")
     if entry.kind and checked_digests().read().get(digest) != _question(entry):
         found = _contents(file, entry.kind, digest)
         if not entry.describes(found):
@@ -168,7 +168,7 @@ def refuse_other(entry: WeightEntry, file: Path, recorded: str | None = None) ->
 
 @lru_cache(maxsize=64)
 def _contents(file: Path, kind: Kind, digest: str) -> Contents:
-    """One reading of a file; its digest is there to notice that it changed."""
+    """Read a file once; the digest notices a change."""
     return read_contents(file, kind)
 
 
@@ -189,7 +189,7 @@ def weight_digest(name: str) -> str:
 
 
 def state(entry: WeightEntry) -> State:
-    """Whether the file is at hand and right, in a word or two."""
+    """Whether the file is present and right, as a word or two."""
     if not entry.path.is_file():
         return "missing"
     try:
@@ -200,7 +200,7 @@ def state(entry: WeightEntry) -> State:
 
 
 def how_to_get(entry: WeightEntry) -> str:
-    """The command that gets it, or what a person has to do."""
+    """The command that gets it, or what to do by hand."""
     if entry.shipped:
         return "it comes with this project: install or check it out again"
     if entry.urls:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hcflow.cli.common import progress_bar
 from hcflow.cli.entry import say
@@ -16,10 +17,13 @@ from hcflow.errors import HCFlowError, InputError
 from hcflow.images.io import SUFFIXES, ImageError
 from hcflow.images.photo import FORMATS, format_of
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 __all__ = ["Job", "Report", "add_batch_arguments", "plan_jobs", "run_jobs"]
 
 Report = Callable[[int, int], None]
-"""Called with the pieces of an image that are done, and their number."""
+"""Called with the parts of an image that are done, and their number."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,10 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace existing outputs (inputs never are)")
-    existing.add_argument("--skip-existing", action="store_true", help="leave images out whose outputs exist")
+    existing.add_argument("--skip-existing", action="store_true", help="skip images whose outputs exist")
     parser.add_argument("--format", choices=tuple(FORMATS), help="of the outputs (default: as OUT ends, else png)")
     parser.add_argument(
-        "--strict", action="store_true", help="stop at the first image that fails (default: go on with the next)"
+        "--strict", action="store_true", help="stop at the first image that fails (default: continue with the next)"
     )
 
 
@@ -87,7 +91,7 @@ def plan_jobs(args: argparse.Namespace, samples: int = 1, lossless: bool = False
 
 
 def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, Report], Sequence[str]]) -> int:
-    """Run every job, print what it returns, go on where one fails, and sum up on stderr.
+    """Run every job, print what it returns, continue after failures, and print a summary on stderr.
 
     Args:
         args: of `add_batch_arguments`.
@@ -101,13 +105,13 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
     skipped: list[str] = []
     done = 0
     with progress_bar() as bar:
-        task = bar.add_task(args.command, total=len(jobs))
+        task = bar.add_task(args.command, total=len(jobs), count=f"0/{len(jobs)}")
         try:
-            for job in jobs:
-                part = bar.add_task(job.source.name, total=None)
+            for number, job in enumerate(jobs, 1):
+                part = bar.add_task(_cut(job.source.name), total=None, count="")
 
-                def report(finished: int, of: int, part: int = part) -> None:
-                    bar.update(part, completed=finished, total=of if of > 1 else None)  # type: ignore[arg-type]
+                def report(finished: int, of: int, part: TaskID = part) -> None:
+                    bar.update(part, completed=finished, total=of, count=f"{100 * finished // of}%")
 
                 try:
                     for line in run(job, report):
@@ -119,7 +123,7 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
                         raise InputError(reason) from error
                     skipped.append(reason)
                 bar.remove_task(part)
-                bar.advance(task)
+                bar.update(task, advance=1, count=f"{number}/{len(jobs)}")
         finally:
             if skipped or len(jobs) > 1:
                 say(
@@ -131,8 +135,13 @@ def run_jobs(args: argparse.Namespace, jobs: Sequence[Job], run: Callable[[Job, 
     return 2 if skipped else 0
 
 
+def _cut(name: str) -> str:
+    """A file's name as it fits before a bar of 80 columns."""
+    return name if len(name) <= 28 else f"{name[:20]}..{name[-6:]}"
+
+
 def _reason(error: Exception, source: Path) -> str:
-    """Why an image failed, in one line with its name; what is no fault of the image is raised again."""
+    """Why an image failed, in one line with its name; what is not the image's fault is raised again."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE):
         raise error
     text = (str(error) or type(error).__name__).splitlines()[0]
@@ -181,7 +190,7 @@ def _check_targets(jobs: Sequence[Job]) -> None:
                 )
             seen[target] = job.source
             if target.exists() and _identity(target) in inputs:
-                raise InputError(f"expected an output that is no input, got {target}; choose another output folder")
+                raise InputError(f"expected an output that is not an input, got {target}; choose another output folder")
 
 
 def _without_existing(jobs: list[Job], args: argparse.Namespace) -> list[Job]:
@@ -190,7 +199,7 @@ def _without_existing(jobs: list[Job], args: argparse.Namespace) -> list[Job]:
         return jobs
     if args.skip_existing:
         rest = [job for job in jobs if not all(os.path.lexists(target) for target in job.targets)]
-        say(f"{args.command}: {len(jobs) - len(rest)} of {len(jobs)} images left out, whose outputs exist")
+        say(f"{args.command}: {len(jobs) - len(rest)} of {len(jobs)} images skipped, because their outputs exist")
         return rest
     more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
     raise InputError(

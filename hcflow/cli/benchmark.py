@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, say, subparser
 from hcflow.errors import InputError
 from hcflow.train.recipes import recipe
 
@@ -43,6 +42,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _benchmark(args: argparse.Namespace) -> int:
+    loading()
     from hcflow.train.benchmark import measure, modes_for
     from hcflow.train.processes import joined
 
@@ -56,7 +56,7 @@ def _benchmark(args: argparse.Namespace) -> int:
         kind = processes.device.type
     stage = chosen.stages[-1]
     title = f"{args.recipe}, stage {stage.name}: {stage.batch} patches of {stage.patch}x{stage.patch} on {_name(kind)}"
-    print(title, file=sys.stderr)
+    say(title)
     if not args.json:
         print("| precision | memory saving | ms/step | images/s | GFLOP | share of peak | MiB | loader / fixed batch |")
         print("|---|---|---:|---:|---:|---:|---:|---:|")

@@ -1,4 +1,4 @@
-"""What `python -m hcflow` and `python -m bench` share: sub-commands that teach, and how a command ends."""
+"""What `python -m hcflow` and `python -m bench` share: sub-commands with examples, exit codes and error lines."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 __all__ = ["add_version", "loading", "program", "quiet", "run_command", "say", "subparser", "verbose"]
 
 _DISTRIBUTION = "hcflow-bench"
+_LONGEST_LINE = 2000  # of an error: a text of a user's file may be in it
 _verbosity = 0  # of the command that this process runs: -1 with --quiet, 1 with --verbose
 
 
@@ -50,7 +51,7 @@ def subparser(
 ) -> argparse.ArgumentParser:
     """Add a sub-command; its help says what it does (`description`, else the summary) and ends with examples.
 
-    Every sub-command takes --quiet and --verbose; what it tells through `say` obeys them.
+    Every sub-command takes --quiet and --verbose; what it prints through `say` obeys them.
     """
     text = description or summary
     parser = commands.add_parser(
@@ -60,9 +61,14 @@ def subparser(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # without defaults, so that those of `bench data list` do not undo `bench data --quiet list`
     loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print results and errors only")
-    loudness.add_argument("--verbose", action="store_true", help="print details, and a traceback with an error")
+    loudness.add_argument(
+        "--quiet", action="store_true", default=argparse.SUPPRESS, help="print results and errors only"
+    )
+    loudness.add_argument(
+        "--verbose", action="store_true", default=argparse.SUPPRESS, help="print details, and a traceback with an error"
+    )
     parser.set_defaults(command_parser=parser)
     return parser
 
@@ -93,7 +99,7 @@ def verbose() -> bool:
 
 
 def loading(what: str = "PyTorch", module: str = "torch") -> None:
-    """Say on a terminal that a module which takes seconds is about to be imported, once."""
+    """Say once, on a terminal, that a module is about to be imported that takes seconds."""
     if module not in sys.modules and sys.stderr.isatty():
         say(f"loading {what} ..")
 
@@ -107,7 +113,7 @@ def run_command(
         parser: its sub-commands have set `run(args) -> exit code`.
         argv: the command line; None for the process's.
         errors: those of bad input: one line on stderr and exit code 2.
-        kept: what to say of an interruption (exit code 130).
+        kept: message after an interruption (exit code 130).
     """
     global _verbosity
     args, unknown = parser.parse_known_args(argv)
@@ -135,14 +141,16 @@ def run_command(
 
 
 def _line(error: Exception) -> str:
-    """An error in one line; the system's own without its number."""
+    """An error in one printable line of bounded length; the system's own without its number."""
+    text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}; check the path and its permissions"
-    return str(error) or type(error).__name__
+        text = f"{os.fsdecode(error.filename)}: {error.strerror.lower()}; check the path and its permissions"
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE // 2]} .. {text[-_LONGEST_LINE // 2 :]}"
 
 
 def _unknown(command: argparse.ArgumentParser, argument: str) -> str:
-    """What to say of an argument that a sub-command does not take."""
+    """The message for an argument that a sub-command does not take."""
     if not argument.startswith("-"):
         return f"expected no {argument!r} there; `{command.prog} --help` says what {command.prog} takes"
     options = [option for action in command._actions for option in action.option_strings]

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parsers"]
 
+_SIDE = 1024
+"""Of the tiles that an image is downscaled in, in its pixels."""
 _FILES = (
-    "Reads PNG, JPEG, WebP, BMP and TIFF: grey, RGB, 16 bits (cut to 8), CMYK with a colour profile. A folder is\n"
-    "worked through to its end; images that fail are listed there, and the exit code is 2."
+    "Reads PNG, JPEG, WebP, BMP and TIFF: grey, RGB, 16 bits (cut to 8), CMYK with a colour profile. All images of a\n"
+    "folder are processed; those that fail are listed at the end, and the exit code is 2."
 )
 _DECODING = (
     "An image is decoded as a whole where it fits into memory, else in overlapping tiles (the same to rounding).\n"
@@ -149,6 +151,7 @@ def _decode_file(
     import torch
 
     from hcflow.checks import check_output
+    from hcflow.cli.work import decoding
     from hcflow.images.photo import write_photo
     from hcflow.images.tensors import alpha_of, to_pixels, to_tensor
     from hcflow.memory import free_bytes
@@ -163,10 +166,10 @@ def _decode_file(
     alpha = alpha_of(image, decoder.config.scale)
     grey = image.ndim == 2 or (photo.original is not None and photo.original.grey)
     targets = iter(job.targets)
-    with torch.inference_mode():
+    with torch.inference_mode(), decoding(decoder, plan, report):
         lr = to_tensor(image).to(args.device)
         generator = torch.Generator().manual_seed(args.seed)
-        for draws in decode_draws(decoder, lr, tau, generator, samples, plan, report):
+        for draws in decode_draws(decoder, lr, tau, generator, samples, plan):
             check_output(draws, f"decoding at temperature {tau:g}")
             for draw in draws:
                 result = to_pixels(draw, grey=grey, alpha=alpha)
@@ -206,6 +209,7 @@ def _downscale(args: argparse.Namespace) -> int:
     import torch
 
     from hcflow.checks import check_output
+    from hcflow.cli.work import downscaling
     from hcflow.images.photo import Original, write_photo
     from hcflow.images.tensors import alpha_of, to_pixels, to_tensor
     from hcflow.precision import strict
@@ -222,8 +226,9 @@ def _downscale(args: argparse.Namespace) -> int:
         height, width = image.shape[:2]
         padding = ((0, -height % scale), (0, -width % scale), (0, 0))[: image.ndim]
         padded = np.pad(image, padding, mode="edge")
-        with torch.inference_mode(), strict():
-            lr = downscale_in_tiles(model, to_tensor(padded).to(args.device), progress=report)[0]
+        tiles = -(-padded.shape[0] // _SIDE) * -(-padded.shape[1] // _SIDE)
+        with torch.inference_mode(), strict(), downscaling(model, tiles, report):
+            lr = downscale_in_tiles(model, to_tensor(padded).to(args.device), _SIDE)[0]
         check_output(lr, "downscaling")
         small = to_pixels(lr, alpha=alpha_of(padded, 1 / scale))
         write_photo(job.targets[0], small, args.format, Original(width, height, image.ndim == 2), photo.profile)
@@ -233,17 +238,17 @@ def _downscale(args: argparse.Namespace) -> int:
 
 
 class _Reader:
-    """Reads images and tells of each kind of conversion once."""
+    """Reads images and reports each kind of conversion once."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def read(self, source: Path) -> Photo:
         """`read_photo`."""
         from hcflow.images.photo import read_photo
 
         photo = read_photo(source)
-        if photo.conversion is not None and photo.conversion not in self._told:
-            self._told.add(photo.conversion)
-            say(f"{source}: {photo.conversion} (said once)")
+        if photo.conversion is not None and photo.conversion not in self._reported:
+            self._reported.add(photo.conversion)
+            say(f"{source}: {photo.conversion} (reported once)")
         return photo

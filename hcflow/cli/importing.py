@@ -17,9 +17,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         commands,
         "import-pklv4",
         "Turn SRFlow's .pklv4 data sets into folders of PNG files.",
-        "Images are named 000001.png, 000002.png, .. in the order of the files. After an interruption the same\n"
-        "command goes on: images that are whole are not written again. HR and LR files (.._X4.pklv4) go to folders\n"
-        "of their own.\n"
+        "Images are named 000001.png, 000002.png, .. in the order of the files. To resume after an\n"
+        "interruption, give the same command again: finished images are not written again. HR and LR files\n"
+        "(.._X4.pklv4) go to separate folders.\n"
         "\nexamples:\n"
         "  python -m hcflow import-pklv4 DF2K-tr.pklv4 -o train/\n"
         "  python -m hcflow import-pklv4 part1.pklv4 part2.pklv4 -o train/      numbered on from file to file\n"
@@ -38,12 +38,12 @@ def _import(args: argparse.Namespace) -> int:
     from hcflow.data.pklv4 import import_pklv4
 
     with progress_bar() as bar:
-        task = bar.add_task(args.command, total=None)
+        task = bar.add_task(args.command, total=None, count="")
         images = import_pklv4(
             args.files,
             args.output,
             args.limit,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda done, total: bar.update(task, completed=done, total=total, count=f"{done:,}/{total:,}"),
         )
     print(f"{args.output}: {len(images):,} images, {images[0].name} to {images[-1].name}")
     return 0

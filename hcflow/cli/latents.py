@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 from hcflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     interpolate.add_argument("inputs", type=Path, nargs=2, metavar="LATENTS", help="of two images of one size")
     _add_output(interpolate, "a folder", checkpoint_needed=True)
     interpolate.add_argument("--steps", type=int, default=5, metavar="N", help="images, 2 or more (default: 5)")
-    interpolate.add_argument("--how", choices=("spherical", "linear"), default="spherical")
+    interpolate.add_argument("--how", choices=("spherical", "linear"), default="spherical", help="(default: spherical)")
     _add_temperature(interpolate)
     interpolate.set_defaults(run=_interpolate)
 
@@ -161,6 +161,7 @@ def _transfer(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Flow:
+    loading()
     from hcflow.devices import choose_device
     from hcflow.latents.point import load_flow
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcflow.cli.entry import subparser
+from hcflow.cli.entry import loading, subparser
 from hcflow.cli.watching import terminal_watcher
 from hcflow.errors import HCFlowError, InputError
 from hcflow.images.io import ImageError
@@ -29,10 +29,9 @@ Train a network by one of the paper's recipes, or by your own. The run lives in 
 pictures. Ctrl-C, SIGTERM and kill -9 lose no more than the steps since the last save; the same command resumes it.
 
 Recipes: {recipes}; or a TOML file with `preset` (or `network`) and `stages`.
-Budgets: smoke, a dozen steps on tiny crops, to see that everything works; small, what two CPU cores do in half an hour
-to two hours (recipes that end in _small); hour, what one data-centre GPU does in about an hour; paper, the full
-schedule."""
-
+Budgets: smoke, a dozen steps on tiny crops, to check that everything works; small, half an hour to two hours on two CPU
+cores (recipes that end in _small); hour, what one data-centre GPU does in about an hour; paper, the full schedule.
+"""
 _EXAMPLES = """\
 examples:
   python -m hcflow train --recipe rescale_x4 --budget smoke
@@ -103,7 +102,7 @@ def _train_in_processes(args: argparse.Namespace) -> int:
 
 
 def _train_or_print(args: argparse.Namespace) -> int:
-    """Train in a process that `launch` started, where nobody else prints errors."""
+    """Train in a process that `launch` started, which has to print its own errors."""
     try:
         return _train_or_leave_the_message_to_the_first(args)
     except (HCFlowError, ImageError, OSError) as error:
@@ -128,6 +127,9 @@ def _train_or_leave_the_message_to_the_first(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    quiet = getattr(args, "quiet", False)  # in processes of --processes, too
+    if not quiet:
+        loading()
     from hcflow.train.folder import weights_file
     from hcflow.train.observers import load_plugin
     from hcflow.train.session import Settings, files_of, train
@@ -160,22 +162,23 @@ def _train(args: argparse.Namespace) -> int:
         args.keep,
         args.restart,
     )
-    silent = os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
+    silent = quiet or os.environ.get("RANK", "0") != "0"  # one of torchrun's processes speaks for all
     with terminal_watcher(silent) as watcher:
         status = train(settings, watcher, plugin)
         if status == "stopped":
             watcher.say(f"stopped and saved in {settings.folder}; the same command resumes it")
-    if status == "finished" and not silent:
+    if status == "finished" and os.environ.get("RANK", "0") == "0":
         last, best = (weights_file(settings.folder, name) for name in ("last", "best"))
         use = f"{'restore' if chosen.network.q is None else 'upscale'} IMAGES -o DIR"
         weights = best if best.is_file() else last
-        print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
+        if not silent:
+            print(f"finished; use it with `python -m hcflow {use} --checkpoint {weights}`", file=sys.stderr)
         print(last)
     return 0 if status == "finished" else 130
 
 
 def _default_data(args: argparse.Namespace, plugin: Plugin | None) -> list[str]:
-    """Sample for a smoke test where a plug-in brings it; anything longer deserves to be told."""
+    """Sample for a smoke test where a plug-in brings it; anything longer needs --data."""
     if args.budget == "smoke" and plugin is not None:
         return ["Sample"]
     raise InputError("expected training images, got none; give folders with --data DIR")

@@ -26,7 +26,7 @@ _VERSION = 1  # of the layout below; a new one makes new caches
 _INDEX, _PIXELS = "index.json", "pixels.bin"
 
 Report = Callable[[int, int], None]
-"""Told of (images done, images in all)."""
+"""Called with (images done, images in all)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def open_cache(files: Sequence[Path], scale: int, root: Path | None = None, repo
         report: told of the progress.
 
     Raises:
-        ImageError: a file is damaged or is no image that can be used.
+        ImageError: a file is damaged or is not a usable image.
         InputError: no files, or no space for the cache.
     """
     if not files:

@@ -1,6 +1,6 @@
 """Pickled uint8 arrays, found without unpickling: nothing is called, nothing is looked up, no pixel is read.
 
-Python's unpickler can be told which names to look up, but it still allocates what a file declares and holds all that
+Python's unpickler can be restricted to some names, but it still allocates what a file declares and holds all that
 it reads. This one knows the two dozen instructions that lists of arrays are written with (protocols 2 to 4), keeps
 where the bytes of each array lie, and refuses the rest.
 """
@@ -69,7 +69,7 @@ def find_arrays(stream: BinaryIO) -> object:
     """Find what a pickle holds: PickledArray, int, str, bool, None, Span for bytes, and lists and tuples of these.
 
     Raises:
-        InputError: truncated, no pickle, or anything but such values; nothing of it was run.
+        InputError: truncated, not a pickle, or anything but such values; no code was run.
     """
     try:
         return _Reader(stream).read()

@@ -1,6 +1,6 @@
 """SRFlow's data sets: .pklv4 files, pickled lists of uint8 images, to folders of PNG files.
 
-SRFlow (Lugmayr et al., ECCV 2020) publishes its CelebA and DF2K patches so, and HCFlow trains on them.
+SRFlow (Lugmayr et al., ECCV 2020) publishes its CelebA and DF2K patches in this form, and HCFlow trains on them.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ def import_pklv4(
     """Write the images of .pklv4 files as 000001.png, 000002.png, .. in the files' order; every file is checked first.
 
     What is in the folder already is not written again, and a damaged image is replaced: to resume after an
-    interruption, do the same again.
+    interruption, call it again.
 
     Args:
         hr: files as `read_pklv4` reads them; the numbers continue from one to the next.
         folder: made if missing.
         limit: the first so many images of all files; None for all.
-        progress: told of every image.
+        progress: called after every image.
 
     Returns:
         The images, written now or before.

@@ -24,7 +24,7 @@ from hcflow.train.data import Batch, Patches, prefetched
 from hcflow.train.processes import joined
 from hcflow.train.recipe import Recipe
 from hcflow.train.session import new_model
-from hcflow.train.stage import PRECISIONS, ComputeOptions, Precision, StageTrainer
+from hcflow.train.stage import PRECISIONS, ComputeOptions, Precision, StageTrainer, numeric_mode
 
 __all__ = ["Timing", "convolution_peak", "measure", "modes_for"]
 
@@ -109,7 +109,7 @@ def _work(
     out: Connection, recipe: Recipe, compute: ComputeOptions, device: str, steps: int, images: Path, cache: Path
 ) -> None:
     """Measure one mode and send its Timing."""
-    with joined(device) as processes:
+    with joined(device) as processes, numeric_mode(compute.precision):
         stage = recipe.stages[-1]
         model = new_model(recipe, 0).to(processes.device).train()
         trainer = StageTrainer(model, stage, compute, processes)

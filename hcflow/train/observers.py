@@ -1,4 +1,4 @@
-"""Who looks at a run: logs, scores and data sets that other packages bring, found through entry points."""
+"""Observers of a run: logs, scores and data sets that other packages bring, found through entry points."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RunStatus = Literal["finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a log is told at the start.
+    """What a log gets at the start.
 
     Attributes:
         name: of the run, such as rescale_x4-smoke.
@@ -56,7 +56,7 @@ class Log(Protocol):
         """The best weights so far, in a file that hcflow.load reads."""
 
     def memory(self) -> Mapping[str, str]:
-        """What it wants back in `RunInfo.resumed`."""
+        """What to pass back in `RunInfo.resumed`."""
         return {}
 
     def end(self, status: RunStatus) -> None:
@@ -64,7 +64,7 @@ class Log(Protocol):
 
 
 class Watcher(Protocol):
-    """Whoever sits in front of the run."""
+    """The user's view of a run."""
 
     def stage(self, name: str, done: int, total: int) -> None:
         """A stage begins or resumes."""
@@ -73,14 +73,14 @@ class Watcher(Protocol):
         """Iterations done in this stage; the latest numbers (now and then new ones)."""
 
     def say(self, message: str) -> None:
-        """Something worth a line."""
+        """Show a message."""
 
 
 class Plugin(Protocol):
     """What another package adds to training."""
 
     def images(self, name: str) -> list[Path] | None:
-        """The files of a data set that it knows by name, or None; raises ValueError where they are not at hand."""
+        """The files of a data set that it knows by name, or None; raises ValueError where they are missing."""
         ...
 
     def score(self, sr: Pixels, hr: Pixels, scale: int) -> dict[str, float]:
@@ -158,30 +158,30 @@ class Logs:
         self._logs, self._say = logs, say
 
     def start(self, run: RunInfo) -> None:
-        """Tell all."""
-        self._tell(lambda log: log.start(run))
+        """Call it on all logs."""
+        self._call(lambda log: log.start(run))
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Tell all."""
-        self._tell(lambda log: log.metrics(step, values))
+        """Call it on all logs."""
+        self._call(lambda log: log.metrics(step, values))
 
     def images(self, step: int, grids: Mapping[str, Pixels]) -> None:
-        """Tell all."""
-        self._tell(lambda log: log.images(step, grids))
+        """Call it on all logs."""
+        self._call(lambda log: log.images(step, grids))
 
     def best(self, step: int, path: Path) -> None:
-        """Tell all."""
-        self._tell(lambda log: log.best(step, path))
+        """Call it on all logs."""
+        self._call(lambda log: log.best(step, path))
 
     def memory(self) -> dict[str, str]:
-        """Ask all."""
+        """Ask all logs."""
         return {key: value for log in self._logs for key, value in log.memory().items()}
 
     def end(self, status: RunStatus) -> None:
-        """Tell all."""
-        self._tell(lambda log: log.end(status))
+        """Call it on all logs."""
+        self._call(lambda log: log.end(status))
 
-    def _tell(self, call: Callable[[Log], None]) -> None:
+    def _call(self, call: Callable[[Log], None]) -> None:
         for log in self._logs:
             try:
                 call(log)

@@ -35,7 +35,7 @@ def read_toml(path: Path) -> object:
     """What a TOML file holds.
 
     Raises:
-        ConfigError: it cannot be read, is no TOML, is nested too deeply, or holds a number that is too large.
+        ConfigError: it cannot be read, is not TOML, is nested too deeply, or holds a number that is too large.
     """
     try:
         if path.is_file() and path.stat().st_size > _LONGEST:

@@ -18,7 +18,7 @@ __all__ = ["BUDGETS", "Budget", "Init", "Losses", "Recipe", "Stage"]
 
 Budget = Literal["smoke", "small", "hour", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "small", "hour", "paper")
-"""smoke: seconds on a CPU, to see that everything works; small: Stage.small iterations; hour: Stage.hour iterations;
+"""smoke: seconds on a CPU, to check that everything works; small: Stage.small iterations; hour: Stage.hour iterations;
 paper: the full schedule."""
 
 Init = Literal["released", "wide"]
@@ -176,6 +176,8 @@ class Recipe:
         for key, value in changes.items():
             group, dot, inner = key.partition(".")
             if dot and group == "losses":
+                if not isinstance(data["losses"], dict):
+                    raise ConfigError(f"losses: expected an object, got {type(data['losses']).__name__}")
                 data["losses"][inner] = value
             else:
                 data[key] = value

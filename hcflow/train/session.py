@@ -35,7 +35,7 @@ __all__ = ["SessionWatcher", "Settings", "files_of", "is_finished", "new_model",
 
 
 class SessionWatcher(Watcher, Protocol):
-    """Also sees the images being decoded."""
+    """Also reports the images being decoded."""
 
     def decoding(self, done: int, total: int) -> None:
         """Images decoded into the cache so far."""
@@ -82,7 +82,7 @@ def files_of(names: Iterable[str], plugin: Plugin | None) -> tuple[Path, ...]:
     """The images of folders, or of data sets that the plug-in knows by name.
 
     Raises:
-        InputError: a folder that does not exist or holds no images, or a data set that is not at hand.
+        InputError: a folder that does not exist or holds no images, or a data set that is not present.
     """
     files: list[Path] = []
     for name in names:
@@ -125,7 +125,7 @@ def train(settings: Settings, watcher: SessionWatcher, plugin: Plugin | None) ->
         if saved is not None and trainer.is_finished():
             if processes.first and not weights_file(settings.folder, "last").is_file():
                 write_weights(settings.folder, "last", trainer.model)
-            watcher.say(f"{settings.folder}: all steps are done; --restart deletes them and begins anew")
+            watcher.say(f"{settings.folder}: all steps are done; --restart deletes them and starts over")
             if not settings.validation:
                 return "finished"
         elif saved is not None:

@@ -1,4 +1,4 @@
-"""What a trainer is told: what to train, where to, and how often to do what."""
+"""Settings of a trainer: what to train, where to write, and the intervals."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from hcflow.model import HCFlow
 from hcflow.nets.discriminator import Discriminator
 from hcflow.nets.perceptual import VGG19Features, vgg19_needed
 from hcflow.nets.subnets import set_compilation, set_recomputation, set_subnet_precision
+from hcflow.precision import strict
 from hcflow.train.data import Batch
 from hcflow.train.noise import Noise
 from hcflow.train.objectives import Adversarial, DiscriminatorLoss, dequantised, objectives_of
@@ -25,7 +26,15 @@ from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.update import Updater
 
-__all__ = ["PRECISIONS", "ComputeOptions", "Precision", "StageTrainer", "check_shares", "full_precision"]
+__all__ = [
+    "PRECISIONS",
+    "ComputeOptions",
+    "Precision",
+    "StageTrainer",
+    "check_shares",
+    "full_precision",
+    "numeric_mode",
+]
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
@@ -125,7 +134,7 @@ class StageTrainer:
         self._initialised = False
 
     def iterate(self, batch: Batch, iteration: int) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """Do one iteration.
+        """Do one iteration, in the `numeric_mode` that is set.
 
         Args:
             batch: this process's share.
@@ -227,13 +236,25 @@ def full_precision(model: HCFlow, compute: ComputeOptions) -> Iterator[None]:
     """Compute without savings for a while, as what is trained here will be used."""
     _apply(model, ComputeOptions())
     try:
-        yield
+        with numeric_mode("fp32"):
+            yield
     finally:
         _apply(model, compute)
 
 
+@contextmanager
+def numeric_mode(precision: Precision) -> Iterator[None]:
+    """Let float32 convolutions and matrix products be IEEE float32, or TF32 if `precision` is that.
+
+    The settings belong to the process; those before are restored at the end.
+    """
+    with strict():
+        if precision == "tf32":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        yield
+
+
 def _apply(model: HCFlow, compute: ComputeOptions) -> None:
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
     set_subnet_precision(model, torch.bfloat16 if compute.precision == "bf16" else None)
     set_recomputation(model, compute.recompute)
     set_compilation(model, compute.compile)

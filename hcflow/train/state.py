@@ -224,7 +224,7 @@ def _read(path: Path) -> Saved:
     except (KeyError, ConfigError) as error:
         raise OtherVersionError(
             f"{path}: expected a save of this version, got one of another ({error}); finish the run with the version "
-            "that began it, or use another --out, or --restart to begin anew"
+            "that began it, or use another --out, or --restart to start over"
         ) from None
     run = {str(key): str(value) for key, value in metadata.get("run", {}).items()}
     return Saved(path, position, tensors, identity, run)

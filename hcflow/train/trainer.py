@@ -19,7 +19,7 @@ from hcflow.train.observers import Logs, RunStatus, Watcher
 from hcflow.train.processes import Processes
 from hcflow.train.recipe import Stage
 from hcflow.train.settings import TrainerSettings
-from hcflow.train.stage import StageTrainer, full_precision
+from hcflow.train.stage import StageTrainer, full_precision, numeric_mode
 from hcflow.train.state import Position, Saved, States
 from hcflow.train.stopping import StopRequest
 from hcflow.train.update import Meter
@@ -97,7 +97,7 @@ class Trainer:
             named = differences[:4] + ([f"{len(differences) - 4} more"] if len(differences) > 4 else [])
             raise CheckpointError(
                 f"{self.folder}: expected saves of this run, got those of another ({'; '.join(named)}); "
-                "use another --out, or --restart to begin anew"
+                "use another --out, or --restart to start over"
             )
         self._restore(saved, saved.position.backoffs)
         return saved
@@ -107,14 +107,14 @@ class Trainer:
         return self.position.stage >= len(self.recipe.stages)
 
     def run(self) -> RunStatus:
-        """Train until the recipe ends or somebody asks to stop; what was done is saved either way.
+        """Train until the recipe ends or a stop is requested; progress is saved either way.
 
         Raises:
             OutOfSpaceError: a save failed; the one before is kept.
             DivergedError: steps keep failing.
-            KeyboardInterrupt: somebody asked again instead of waiting; steps since the last save are lost.
+            KeyboardInterrupt: a second request to stop; steps since the last save are lost.
         """
-        with self._stop:
+        with self._stop, numeric_mode(self.compute.precision):
             while not self.is_finished():
                 if not self._run_stage():
                     return "stopped"
@@ -273,7 +273,7 @@ class Trainer:
         self.processes.wait()
 
     def _fails(self) -> bool:
-        """Score, log, keep the best weights; returns whether the network is no bijection any more.
+        """Score, log, keep the best weights; returns whether the network can no longer be inverted.
 
         What was validated before, or never is, does not fail.
         """
@@ -299,7 +299,7 @@ class Trainer:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in result.scores.items())
         self.watcher.say(f"step {self.position.step}: {shown}")
         if failed:
-            self.watcher.say(f"step {self.position.step}: decoding does not undo encoding any more")
+            self.watcher.say(f"step {self.position.step}: decoding no longer inverts encoding")
         elif result.best_by is not None and result.best_by > best_score(self.folder, result.images):
             notes = {"step": str(self.position.step), "score": repr(result.best_by), "images": result.images}
             self._logs.best(self.position.step, write_weights(self.folder, "best", self.model, notes))

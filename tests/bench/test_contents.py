@@ -118,7 +118,5 @@ def test_a_matlab_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_reader_that_crashes_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scipy.io.savemat(tmp_path / "x.mat", {"a": np.zeros(3)})
     monkeypatch.setattr(contents, "_LOADMAT", "import os\nos.kill(os.getpid(), 11)")
-    with pytest.raises(
-        BenchError, match=r"x.mat: expected a MATLAB file, got a damaged one \(exit code -11"
-    ):
+    with pytest.raises(BenchError, match=r"x.mat: expected a MATLAB file, got a damaged one \(exit code -11"):
         read_contents(tmp_path / "x.mat", "matlab")

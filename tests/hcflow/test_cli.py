@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +139,7 @@ def test_a_grey_image_is_restored_as_well_as_a_coloured_one(tmp_path):
 def test_nothing_is_overwritten_unasked(checkpoints, picture, tmp_path, capsys):
     before = picture.read_bytes()
     assert upscale(tmp_path, tmp_path, checkpoints, "--overwrite") == 2
-    assert "expected an output that is no input" in capsys.readouterr().err
+    assert "expected an output that is not an input" in capsys.readouterr().err
     assert upscale(picture, tmp_path / "out", checkpoints) == 0
     (tmp_path / "link.png").symlink_to(picture)
     assert upscale(picture, tmp_path / "link.png", checkpoints, "--overwrite") == 2
@@ -222,7 +224,7 @@ def test_weights_that_overflow_are_an_error_and_no_black_image(checkpoints, pict
         (["upscale", "IN", "-o", "o.gif", "--checkpoint", "SR"], "a .png, .jpg, .webp or .tif as output, got o.gif"),
         (["upscale", "IN", "-o", "o.png", "--format", "webp", "--checkpoint", "SR"], "ends in .webp for --format webp"),
         (["downscale", "IN", "-o", "o.jpg", "--checkpoint", "RESCALE"], "JPEG changes the pixels that restore needs"),
-        (["upscale", "IN", "-o", "IN", "--overwrite", "--checkpoint", "SR"], "expected an output that is no input"),
+        (["upscale", "IN", "-o", "IN", "--overwrite", "--checkpoint", "SR"], "expected an output that is not an input"),
         (["upscale", "FOLDER", "-o", "o.png", "--checkpoint", "SR"], "expected a folder as output for a folder"),
         (["upscale", "IN", "-o", "FILE/", "--checkpoint", "SR"], "which is a file; choose another name"),
         (["upscale", "IN", "-o", "FILE/o.png", "--checkpoint", "SR"], "expected a folder that can be made"),
@@ -257,3 +259,50 @@ def test_help_is_quick_and_teaches():
         [sys.executable, "-c", code + "assert 'torch' not in sys.modules"], capture_output=True, text=True, check=True
     )
     assert "examples:" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["hcflow", "bench"])
+def test_the_list_of_commands_needs_no_library(program):
+    code = f"import sys; from {program}.__main__ import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    heavy = "{'torch', 'numpy', 'PIL', 'rich', 'scipy', 'pandas', 'mlflow'}"
+    done = subprocess.run(
+        [sys.executable, "-c", code + f"assert not {heavy} & sys.modules.keys()"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "COMMAND --help` explains a command" in done.stdout
+
+
+@pytest.mark.parametrize("program", ["hcflow", "bench"])
+def test_every_command_is_there_and_takes_quiet_and_verbose(program, capsys):
+    module = import_module(f"{program}.__main__")
+
+    def options(*command):
+        with pytest.raises(SystemExit) as ended:
+            module.main([*command, "--help"])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    for command in module.COMMANDS:
+        shown = options(command)
+        assert "--quiet" in shown
+        assert "--verbose" in shown
+        if command in ("data", "weights", "latents"):
+            listed = re.findall(r"^    (\w[\w-]*)(?: |$)", shown, re.MULTILINE)
+            assert len(listed) >= 4
+            for action in listed:
+                assert "--quiet" in options(command, action)
+
+
+def test_an_error_is_one_printable_line_of_bounded_length(checkpoints, tmp_path, capsys):
+    assert main(["info", str(tmp_path / "a\nb\x1b[31m.pth")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "a\\nb\\x1b[31m.pth, which does not exist" in error
+    assert main(["train", "--recipe", "rescale_x4", "--budget", "smoke", "--set", "p" * 9000 + "=1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error) < 2100
+    assert "unknown key 'ppp" in error
+    assert "choose from" in error

@@ -83,7 +83,7 @@ def test_a_number_that_no_variant_made_is_not(tmp_path: Path, capsys: pytest.Cap
     assert len(found["nearest"]) == 3
     assert main(["explain", *map(str, paths), "--published", f"{psnr + 7:.4f}"]) == 0
     printed = capsys.readouterr().out
-    assert "0 give every printed digit" in " ".join(printed.split())
+    assert "0 reproduce every printed digit" in " ".join(printed.split())
     assert "The nearest 3" in printed
 
 

@@ -190,7 +190,7 @@ def test_a_wrong_image_in_the_root_is_replaced(site: tuple[str, Path], tmp_path:
     manifest = toy(Source("files", (f"{url}/{{id}}.png",)))
     acquire.fetch(manifest)
     write_png(tmp_path / "root/Toy/HR/a.png", 255 - IMAGES["a"])
-    with pytest.raises(BenchError, match="offline: expected leave to download Toy"):
+    with pytest.raises(BenchError, match="offline: expected network access to download Toy"):
         acquire.fetch(manifest, offline=True)
     result = acquire.fetch(manifest)
     assert (result.stored, result.already) == (["a"], ["b"])
@@ -229,7 +229,7 @@ def test_an_archive_with_a_hostile_member(site: tuple[str, Path], tmp_path: Path
 
 def test_by_hand_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
-    with pytest.raises(BenchError, match="got one for hands only: accept the terms"):
+    with pytest.raises(BenchError, match="got a manual one: accept the terms"):
         acquire.fetch(toy(Source("manual", note="accept the terms")))
 
 

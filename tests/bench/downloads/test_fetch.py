@@ -298,11 +298,11 @@ def test_other_schemes_are_refused(url: str, tmp_path: Path) -> None:
 
 
 def test_offline_means_no_request(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BenchError, match="offline: expected leave to fetch it"):
+    with pytest.raises(BenchError, match="offline: expected network access to fetch it"):
         refuse_offline(True, "fetch it")
     refuse_offline(False, "fetch it")
     monkeypatch.setenv("HCFLOW_OFFLINE", "1")
-    with pytest.raises(BenchError, match=r"offline: expected leave to download file.bin"):
+    with pytest.raises(BenchError, match=r"offline: expected network access to download file.bin"):
         download(remote(server), tmp_path / "file.bin")
     assert server.requests == []
 
@@ -376,7 +376,7 @@ def answer(*headers: str, body: bytes = b"") -> bytes:
     ("said", "message"),
     [
         (answer(f"Content-Length: {'9' * 5000}"), "expected a length in bytes, got one of 5000 digits"),
-        (answer("Content-Length: 999999999999999"), "expected room for 999999999999999 bytes, got"),
+        (answer("Content-Length: 999999999999999"), "expected 999999999999999 bytes of free space, got"),
         (answer("Transfer-Encoding: chunked", body=b"-5\r\n" + bytes(10**6)), "got a negative one"),
         (answer("Transfer-Encoding: chunked", body=b"zz\r\nxx"), "the connection broke (IncompleteRead)"),
         (answer("Transfer-Encoding: chunked", body=b"5\r\nab"), "the connection broke (IncompleteRead)"),
@@ -386,7 +386,7 @@ def answer(*headers: str, body: bytes = b"") -> bytes:
         ),
         (
             answer("Content-Encoding: gzip", "Content-Length: 3", body=b"abc"),
-            "expected the file as it is, got it encoded",
+            "expected the file itself, got it encoded",
         ),
         (b"HTTP/1.1 302 F\r\nLocation: http://[bad\r\n\r\n", "got a malformed one (Invalid IPv6 URL)"),
         (
@@ -470,7 +470,7 @@ def test_a_server_may_ask_for_a_pause_but_not_a_long_one(
     server.retry_after = email.utils.formatdate(time.time() + 30, usegmt=True) if said == "date" else said
     watcher = Watcher()
     if pause is None:
-        with pytest.raises(Unreachable, match="HTTP 429, and asks to come back in"):
+        with pytest.raises(Unreachable, match="HTTP 429, retry after"):
             download(remote(server), tmp_path / "file.bin", watcher)
         assert slept == []
     else:

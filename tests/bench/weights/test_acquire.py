@@ -156,7 +156,7 @@ def test_fetch_replaces_only_when_asked(site: Path, root: Path, tmp_path: Path) 
     fetch("tensors", offline=True)  # it is there
     tensors(site, 1.0)
     (root / "a/tensors.pth").unlink()
-    with pytest.raises(BenchError, match="offline: expected leave to download tensors"):
+    with pytest.raises(BenchError, match="offline: expected network access to download tensors"):
         fetch("tensors", offline=True)
     with pytest.raises(BenchError, match="as first downloaded, see"):
         fetch("tensors")
@@ -173,4 +173,4 @@ def test_on_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert error.count("\n") == 1
     assert main(["weights", "import", "--replace", "tensors", str(tmp_path / "y.pth")]) == 0
     assert main(["weights", "fetch", "hcflow"]) == 2
-    assert "got one for hands only: by hand" in capsys.readouterr().err
+    assert "got a manual one: by hand" in capsys.readouterr().err

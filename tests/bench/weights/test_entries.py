@@ -118,7 +118,7 @@ def test_only_the_known_file_resolves(root: Path) -> None:
 
 def test_what_nobody_published_cannot_be_at_hand(root: Path) -> None:
     put(root / NOBODY.file)
-    with pytest.raises(BenchError, match="expected no file for nobody, which nobody published; its authors"):
+    with pytest.raises(BenchError, match="expected no file for nobody, which was never published; its authors"):
         weights.resolve("nobody")
 
 

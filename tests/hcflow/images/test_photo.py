@@ -1,5 +1,8 @@
 """Users' pictures: what is converted is said, what cannot be is refused, and what is written comes back."""
 
+import struct
+from itertools import product
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from hcflow.images.photo import FORMATS, Original, read_photo, write_photo
 RGB = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
 RGBA = np.random.default_rng(0).integers(0, 256, (7, 11, 4), dtype=np.uint8)
 GREY = RGB[:, :, 0].copy()
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+SRGB_PROFILE = ImageCms.createProfile("sRGB")
+SRGB = ImageCms.ImageCmsProfile(SRGB_PROFILE).tobytes()
 
 
 @pytest.mark.parametrize("name", ["png", "webp", "tiff"])
@@ -65,6 +69,63 @@ def test_cmyk_needs_its_profile(tmp_path):
     image.save(tmp_path / "c.jpg", icc_profile=SRGB)  # a profile, but of another colour space
     with pytest.raises(ImageError, match="expected a colour profile for CMYK, got one that fails"):
         read_photo(tmp_path / "c.jpg")
+
+
+def lab_of(rgb):
+    """8-bit CIELAB (D50), as profiles of 8 bits hold it, of one colour."""
+    pixel = Image.fromarray(np.array(rgb, np.uint8).reshape(1, 1, 3))
+    to_lab = ImageCms.buildTransform(SRGB_PROFILE, ImageCms.createProfile("LAB"), "RGB", "LAB")
+    lightness, a, b = np.asarray(ImageCms.applyTransform(pixel, to_lab))[0, 0].astype(int)
+    return lightness, (a + 128) % 256, (b + 128) % 256  # Pillow keeps a and b as two's complement
+
+
+def rgb_of(lab):
+    """sRGB, 0 .. 255, of 8-bit CIELAB, by the formulas (CIE 15; sRGB's matrix adapted to D50 after Bradford)."""
+    lightness = lab[0] / 255 * 100
+    fy = (lightness + 16) / 116
+    f = np.array([fy + (lab[1] - 128) / 500, fy, fy - (lab[2] - 128) / 200])
+    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * (0.9642, 1.0, 0.8249)
+    to_d50 = [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
+    linear = np.clip(np.linalg.solve(np.array(to_d50), xyz), 0, 1)
+    return 255 * np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def cmyk_profile():
+    """A printer's ICC profile: a 2x2x2x2 table of the sixteen full inks, interpolated between them.
+
+    Ideal inks: cyan takes all red away, and so on; black takes everything.
+    """
+    corners = [[255 * (1 - max(ink, inks[3])) for ink in inks[:3]] for inks in product((0, 1), repeat=4)]
+    straight = bytes(range(256))
+    matrix = struct.pack(">9i", *(65536 if i % 4 == 0 else 0 for i in range(9)))
+    table = b"".join(bytes(lab_of(rgb)) for rgb in corners)
+    a2b0 = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + matrix + straight * 4 + table + straight * 3
+    white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)  # D50
+    name = b"desc" + bytes(4) + struct.pack(">I", 6) + b"inks\0\0" + bytes(78)
+    rights = b"text" + bytes(4) + b"none\0"
+    tags, at, body = b"", 132 + 4 * 12, b""
+    for signature, data in ((b"desc", name), (b"cprt", rights), (b"wtpt", white), (b"A2B0", a2b0)):
+        tags += signature + struct.pack(">II", at + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack(">I4sI4s4s4s", at + len(body), b"", 0x02400000, b"prtr", b"CMYK", b"Lab ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061) + bytes(48)
+    assert len(header) == 128
+    return header + struct.pack(">I", 4) + tags + body
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_cmyk_is_converted_through_its_profile(tmp_path, suffix):
+    inks = np.array([[c, m, y, k] for k in (0, 255) for y in (0, 255) for m in (0, 255) for c in (0, 255)], np.uint8)
+    pixels = inks.reshape(2, 8, 4).repeat(16, 0).repeat(16, 1)  # a JPEG's blocks are flat
+    options = {"quality": 100, "subsampling": 0} if suffix == "jpg" else {}
+    Image.fromarray(pixels, "CMYK").save(tmp_path / f"a.{suffix}", icc_profile=cmyk_profile(), **options)
+    photo = read_photo(tmp_path / f"a.{suffix}")
+    assert photo.conversion == "CMYK: converted to sRGB through its colour profile"
+    assert photo.profile is None  # which would be wrong for what is written
+    ideal = 255 - np.maximum(pixels[:, :, :3], pixels[:, :, 3:]).astype(int)
+    np.testing.assert_array_equal(photo.pixels > 127, ideal > 127)
+    table = np.array([rgb_of(lab_of(rgb)) for rgb in ideal[::16, ::16].reshape(-1, 3)]).reshape(2, 8, 3)
+    assert np.abs(photo.pixels[8::16, 8::16] - table).max() <= 1.5  # rounded, from a table of 8 bits
 
 
 @pytest.mark.parametrize("text", ["hcflow original 0x", "hcflow original 9999999x1", "", "hcflow original 3x4 grey "])

@@ -159,7 +159,7 @@ def test_a_network_that_is_no_bijection_goes_back_to_where_it_was_one(cache, tmp
         tiny_recipe("rescale_x4", 30, **SMALL), cache, tmp_path, validation=judge, intervals=intervals, keep=2
     )
     assert trainer.run() == "finished"
-    assert "step 20: decoding does not undo encoding any more" in watcher.lines
+    assert "step 20: decoding no longer inverts encoding" in watcher.lines
     assert "steps kept failing: back at step 10, learning rate times 0.5" in watcher.lines
     notes = read_notes(tmp_path / "weights" / "best.safetensors")
     assert notes == {"step": "10", "score": "30.0", "images": "of the images"}  # not forgotten on the way back

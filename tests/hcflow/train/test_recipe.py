@@ -211,3 +211,8 @@ def test_unknown_names_list_the_choices(tmp_path):
         recipe("sr_x5")
     with pytest.raises(ConfigError, match="expected a recipe file"):
         recipe(str(tmp_path / "none.toml"))
+
+
+def test_losses_that_are_no_table_take_no_weights():
+    with pytest.raises(ConfigError, match="losses: expected an object, got list"):
+        RECIPES["sr_x4"].with_settings(["losses=[1]", "losses.nll=1"])

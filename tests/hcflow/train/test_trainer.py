@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from training_tools import ONE, Recorder, assert_same, make_trainer, parameters_of, tiny_recipe
 
 from hcflow.checkpoint import load
 from hcflow.errors import CheckpointError
 from hcflow.train.session import new_model
 from hcflow.train.settings import Intervals, TrainerSettings
+from hcflow.train.stage import ComputeOptions
 from hcflow.train.state import States
 from hcflow.train.trainer import Trainer
 
@@ -142,3 +144,20 @@ def test_signals_save_and_stop(cache, tmp_path, number):
     assert States(tmp_path).latest(pytest.fail).position.step == trainer.position.step
     assert trainer.position.step in (4, 5)
     assert "stopping after this step; the run can be resumed" in watcher.lines
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_run_leaves_the_settings_of_the_process_as_they_were(precision, before, cache, tmp_path):
+    cudnn = torch.backends.cudnn
+    original, during = cudnn.allow_tf32, []
+    try:
+        cudnn.allow_tf32 = before
+        trainer, _ = make_trainer(tiny_recipe("rescale_x4", 2), cache, tmp_path, compute=ComputeOptions(precision))
+        add = trainer._meter.add
+        trainer._meter.add = lambda *args: (during.append(cudnn.allow_tf32), add(*args))
+        assert trainer.run() == "finished"
+        assert set(during) == {precision == "tf32"}
+        assert cudnn.allow_tf32 == before
+    finally:
+        cudnn.allow_tf32 = original
