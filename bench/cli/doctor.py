@@ -62,7 +62,7 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
             which = "none" if len(missing) == len(suite.datasets) else f"only {len(suite.datasets) - len(missing)}"
             names = ", ".join(manifest.name for manifest in missing)
             found.append(
-                f"{suite.name} can run on {which} of its {len(suite.datasets)} complete data sets; missing: {names}; "
+                f"{suite.name} can run on {which} of its {len(suite.datasets)} data sets in full; missing: {names}; "
                 f"first: {how_to_get(first)}"
             )
         needed = {name for row in suite.rows for name in row.needs if name in weight_entries()}

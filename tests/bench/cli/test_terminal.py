@@ -155,7 +155,7 @@ def test_doctor_says_what_could_not_run(
     assert re.search(r"^ ?weights +state +needed by$", printed, re.MULTILINE)
     assert re.search(r"^ ?Set5 .* table4$", printed, re.MULTILINE)
     which = "only 1" if present else "none"
-    assert f"missing: table4 can run on {which} of its 5 data sets whole; missing: " in printed
+    assert f"missing: table4 can run on {which} of its 5 data sets in full; missing: " in printed
     assert "missing: table4 lacks " in printed
     assert "nothing is" not in printed
     assert printed.endswith("the installation is fine\n")
