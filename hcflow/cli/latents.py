@@ -94,6 +94,7 @@ def _region(text: str) -> tuple[int, int, int, int]:
 
 
 def _encode(args: argparse.Namespace) -> int:
+    loading()
     from hcflow.images.io import read_opaque
     from hcflow.images.tensors import to_tensor
     from hcflow.latents.point import encode, save
@@ -109,6 +110,7 @@ def _encode(args: argparse.Namespace) -> int:
 
 
 def _decode(args: argparse.Namespace) -> int:
+    loading()
     from hcflow.latents.edits import resample, tempered
 
     _check_output(args, (".png",), [args.input])
@@ -122,6 +124,7 @@ def _decode(args: argparse.Namespace) -> int:
 
 
 def _interpolate(args: argparse.Namespace) -> int:
+    loading()
     from hcflow.latents.edits import interpolate, tempered
 
     if args.steps < 2:
@@ -143,6 +146,7 @@ def _interpolate(args: argparse.Namespace) -> int:
 
 
 def _transfer(args: argparse.Namespace) -> int:
+    loading()
     from hcflow.latents.edits import standardise, tempered, transfer
     from hcflow.latents.point import save
 
@@ -161,7 +165,6 @@ def _transfer(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> Flow:
-    loading()
     from hcflow.devices import choose_device
     from hcflow.latents.point import load_flow
 
