@@ -143,10 +143,10 @@ def _lines(suite: Suite, row: Row, names: Sequence[str], others: Sequence[str], 
         yield f"\n{number:3}  {one.recipe.id}"
         yield from (f"     the same numbers: {other.recipe.id}" for other in same[1:])
         if number == 1:
-            words = "; ".join(
+            verdicts = "; ".join(
                 [one.recipe.protocol.describe(), *(f"{name}: {value}" for name, value in one.recipe.settings)]
             )
-            yield from _wrapped([words], " ")
+            yield from _wrapped([verdicts], " ")
         numbers = _numbers(_shown(one.values, found.published), names)
         yield from _wrapped([*numbers, f"({' or '.join(sorted(one.rules))})"])
         for name, holds in one.holds.items():

@@ -93,11 +93,11 @@ def weight_files(row: Row) -> list[Path]:
     Raises:
         BenchError: one is missing ("needs weights NAME" and how to get it), or is another file.
     """
-    own = [Path(name) for name in row.files]
-    for path in own:
+    files = [Path(name) for name in row.files]
+    for path in files:
         if not path.is_file():
             raise BenchError(f"needs weights {path}: the file is gone; give it again with --weights")
-    return [*(weights.resolve(name) for name in row.needs), *own]
+    return [*(weights.resolve(name) for name in row.needs), *files]
 
 
 def weight_digests(row: Row) -> list[str]:

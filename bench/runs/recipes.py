@@ -85,8 +85,8 @@ def _arithmetics(row: Row, entry: MethodEntry) -> list[Setting]:
         return [()]
     kind = inspect.signature(entry.build, eval_str=True).parameters["arithmetic"].annotation
     known = get_args(kind) if get_origin(kind) is Literal else ()
-    own = row.settings.get("arithmetic", parameter.default)
-    return [(), *((("arithmetic", choice),) for choice in known if choice != own)]
+    chosen = row.settings.get("arithmetic", parameter.default)
+    return [(), *((("arithmetic", choice),) for choice in known if choice != chosen)]
 
 
 @dataclass
@@ -195,4 +195,4 @@ def _scores(
         if min(evidence.reference.shape[:2]) - 2 * crop < side:
             yield recipe, math.nan
         else:
-            yield recipe, sum(function(sr[inside, inside], own[inside, inside]) for sr, own in pairs) / len(pairs)
+            yield recipe, sum(function(sr[inside, inside], hr[inside, inside]) for sr, hr in pairs) / len(pairs)

@@ -44,8 +44,8 @@ def thumbnail_path(out: Path, group: str, image: str, kind: str) -> Path:
 
 def lr_path(out: Path, key: str, dataset: str, image: str, scale: int) -> Path:
     """The LR that a cell restored: its own where its method made one, else the one that the rows share."""
-    own = thumbnail_path(out, key, image, "lr")
-    return own if own.is_file() else thumbnail_path(out, dataset, f"{image}-x{scale}", "lr")
+    of_cell = thumbnail_path(out, key, image, "lr")
+    return of_cell if of_cell.is_file() else thumbnail_path(out, dataset, f"{image}-x{scale}", "lr")
 
 
 def _write(path: Path, pixels: Pixels) -> None:

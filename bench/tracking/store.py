@@ -172,14 +172,14 @@ def _refuse_half_made(path: Path) -> None:
         )
 
 
-def provenance_tags(about: Mapping[str, Any]) -> dict[str, str]:
+def provenance_tags(provenance: Mapping[str, Any]) -> dict[str, str]:
     """What `bench.runs.provenance` knows, as tags of a run."""
     return {
-        "mlflow.source.git.commit": str(about.get("commit", "unknown")),
-        "git.dirty": str(about.get("dirty")).lower(),
-        "device": str(about.get("device", "unknown")),
-        "processor": str(about.get("processor", "unknown")),
-        **{f"version.{package}": str(version) for package, version in about.get("versions", {}).items()},
+        "mlflow.source.git.commit": str(provenance.get("commit", "unknown")),
+        "git.dirty": str(provenance.get("dirty")).lower(),
+        "device": str(provenance.get("device", "unknown")),
+        "processor": str(provenance.get("processor", "unknown")),
+        **{f"version.{package}": str(version) for package, version in provenance.get("versions", {}).items()},
     }
 
 

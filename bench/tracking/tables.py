@@ -143,11 +143,11 @@ class _Mirror:
         return parent
 
     def _create(self, name: str, started: int, tags: dict[str, str]) -> str:
-        about = {
+        common_tags = {
             _RUN: self._journal.run, _WRITER: json.dumps(this_process()), "table": self._journal.table,
             "reproduction": self._journal.run, **provenance_tags(self._journal.provenance),
         }  # fmt: skip
-        run = self._client.create_run(self._experiment, start_time=started, tags={**about, **tags}, run_name=name)
+        run = self._client.create_run(self._experiment, start_time=started, tags={**common_tags, **tags}, run_name=name)
         return str(run.info.run_id)
 
     def _cells(self, entry: Entry) -> list[Cell]:

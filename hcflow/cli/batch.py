@@ -79,9 +79,9 @@ def plan_jobs(args: argparse.Namespace, samples: int = 1, lossless: bool = False
     folder = output.parent if single else output
     suffix = output.suffix if single else FORMATS[kind]
     stems = [output.stem] if single else [path.stem for path in inputs]
-    endings = [""] if samples == 1 else [f"_{draw}" for draw in range(1, samples + 1)]
+    numbers = [""] if samples == 1 else [f"_{draw}" for draw in range(1, samples + 1)]
     jobs = [
-        Job(path, tuple(folder / f"{stem}{ending}{suffix}" for ending in endings))
+        Job(path, tuple(folder / f"{stem}{number}{suffix}" for number in numbers))
         for path, stem in zip(inputs, stems, strict=True)
     ]
     _check_targets(jobs)
