@@ -247,7 +247,7 @@ def test_a_server_that_recovers(server: Server, tmp_path: Path) -> None:
 
 def test_a_server_that_does_not(server: Server, tmp_path: Path) -> None:
     server.statuses = [500] * 4
-    with pytest.raises(BenchError, match=r"/file.bin: HTTP 500; tried 4 times, run it again to go on"):
+    with pytest.raises(BenchError, match=r"/file.bin: HTTP 500; tried 4 times, run it again to resume"):
         download(remote(server), tmp_path / "file.bin")
 
 
@@ -407,7 +407,7 @@ def test_answers_that_mean_harm_are_one_line(
     raw: Callable[..., str], tmp_path: Path, said: bytes, message: str
 ) -> None:
     with pytest.raises(BenchError) as error:
-        download(Remote((raw(said),), limit=None if "room" in message else 1000), tmp_path / "file.bin")
+        download(Remote((raw(said),), limit=None if "free space" in message else 1000), tmp_path / "file.bin")
     text = str(error.value)
     if "31m" in repr(said) and "302" in repr(said):
         assert "HTTP 302" in text or "the connection broke" in text
