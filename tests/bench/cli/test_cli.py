@@ -119,7 +119,7 @@ def test_an_ablation_is_that_row_alone_with_its_published_values(
 ) -> None:
     assert run(tmp_path, "--ablation", "case5", "--dataset", "Sample") == 2  # no weights of it were ever released
     printed = capsys.readouterr().out
-    assert printed.startswith("Nothing could run. First: needs weights HCFlow_case5_x4")
+    assert printed.startswith("Nothing could run. The first reason: needs weights HCFlow_case5_x4")
     assert "case5 (all data sets): needs weights" in " ".join(printed.split())
     assert "case5, paper: DIV2K PSNR (RGB), τ=0 " in printed
     assert not any(f"case{number}" in printed for number in range(1, 5))
@@ -130,7 +130,7 @@ def test_where_nothing_can_run_the_first_line_says_what_to_get(
 ) -> None:
     assert run(tmp_path, "--table", "4", "--method", "RRDB", "--dataset", "Sample") == 2
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith("Nothing could run. First: needs weights RRDB_PSNR_x4")
+    assert first.startswith("Nothing could run. The first reason: needs weights RRDB_PSNR_x4")
     assert "python -m bench weights" in first
 
 
