@@ -120,7 +120,7 @@ def test_an_ablation_is_that_row_alone_with_its_published_values(
     assert run(tmp_path, "--ablation", "case5", "--dataset", "Sample") == 2  # no weights of it were ever released
     printed = capsys.readouterr().out
     assert printed.startswith("Nothing could run. First: needs weights HCFlow_case5_x4")
-    assert "case5 (all data sets): needs weights" in " ".join(printed.split())
+    assert "case5 (Sample): needs weights" in " ".join(printed.split())
     assert "case5, paper: DIV2K PSNR (RGB), τ=0 " in printed
     assert not any(f"case{number}" in printed for number in range(1, 5))
 
