@@ -167,15 +167,13 @@ class _Drawing:
         cells = [row.cells[index] for index in block]
         if not any(cell.measured or (cell.paper and (self.exact or not self.grid.measured)) for cell in cells):
             return []
-        if not self.exact and self.grid.measured and not row.measured:
-            return []
-        about = "; ".join(
+        description = "; ".join(
             f"{head.lower()} {text}"
             for head, text in zip(self.grid.describe, row.description, strict=True)
             if text != "–"
         )
         name = rf"\textbf{{{escape(row.name)}}}" + (
-            rf" {{\scriptsize {escape(about)}}}" if about and self.exact else ""
+            rf" {{\scriptsize {escape(description)}}}" if description and self.exact else ""
         )
         reasons = dict.fromkeys(cell.reason.number for cell in cells if cell.reason)
         if reasons and self.exact and not any(cell.measured for cell in cells):

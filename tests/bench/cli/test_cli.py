@@ -165,6 +165,7 @@ def test_the_list_says_of_every_row_what_it_lacks(capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     for name in suite_names():
         assert f"{name}: {load_suite(name).title}" in printed
+    assert all(len(line) <= 80 for line in printed.splitlines() if "─" in line)
     lines = printed[printed.index("table4: ") :].splitlines()
     assert any(line.split()[:1] == ["RRDB"] and "needs weights RRDB_PSNR_x4" in line for line in lines)
     assert any(line.split()[:1] == ["Bicubic"] and "needs data Set5" in line for line in lines)
