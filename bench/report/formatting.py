@@ -20,8 +20,8 @@ SYMBOLS: dict[Verdict, str] = {
 MEANINGS: dict[Verdict, str] = {
     "matches": "the published value when rounded or truncated to its digits, or off by no more than twice the standard "
     "error that the draws of a stochastic method leave",
-    "better": "off by more than that, on the better side",
-    "differs": "off by more than that, on the worse side",
+    "better": "further from the published value than digits and draws explain, on the better side",
+    "differs": "further from the published value than digits and draws explain, on the worse side",
     "partial": "some images of the data set are not measured yet; never compared",
     "no published value": "the paper prints no value here, so there is nothing to compare with",
     "not run": "nothing was measured; the reason is given",

@@ -128,9 +128,9 @@ def _notes(grid: Grid, everything: bool) -> list[str]:
 def _legend(grid: Grid, everything: bool) -> str:
     text = r"$\uparrow$ higher is better, $\downarrow$ lower is better."
     if any(number.bold for cell in grid.cells for number in (cell.measured, cell.paper) if number):
-        text += (
-            r" \textbf{Bold}: best of a column, \underline{underlined}: second best, measured and paper each by itself."
-        )
+        tested = " and what is not significantly worse" if grid.ties else ""
+        text += rf" \textbf{{Bold}}: best of a column{tested}, \underline{{underlined}}: second best, "
+        text += "measured and paper each by itself."
     if not everything and any(cell.reason for row in grid.rows if row.measured for cell in row.cells):
         text += r" \textendash: not run."
     used = {cell.source.verdict for cell in grid.measured}

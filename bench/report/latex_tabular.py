@@ -11,7 +11,7 @@ from bench.report.parts import Grid, GridCell, GridRow, Head, Line
 from bench.report.slots import Gap, Number
 
 GAP = 6.0  # points between columns
-_LABEL = 61  # points that the labels of lines are wide
+_LABEL = 68  # points that the labels of lines are wide
 _DIGIT, _LETTER = 4.3, 4.3  # widths at 8 points: of a digit, and of a letter on average
 _LINE = 9.5  # height at 8 points
 _SPECIAL = {
@@ -102,13 +102,20 @@ class _Drawing:
             groups.setdefault(self.grid.heads[index].dataset, []).append(index)
         blocks: list[list[int]] = [[]]
         for group in groups.values():
-            if blocks[-1] and self._width([*blocks[-1], *group]) > self.room:
-                blocks.append([])
-            for index in group:
-                if blocks[-1] and self._width([*blocks[-1], index]) > self.room:
-                    blocks.append([])
-                blocks[-1].append(index)
-        return blocks
+            if self._width([*blocks[-1], *group]) <= self.room:
+                blocks[-1] += group
+            else:
+                blocks += self._parts(group)
+        return [block for block in blocks if block]
+
+    def _parts(self, group: Sequence[int]) -> list[list[int]]:
+        """Columns in as few parts of about the same size as fit."""
+        for count in range(1, len(group) + 1):
+            size = -(-len(group) // count)
+            parts = [list(group[start : start + size]) for start in range(0, len(group), size)]
+            if all(self._width(part) <= self.room for part in parts):
+                return parts
+        return [[index] for index in group]
 
     def _width(self, columns: Sequence[int]) -> float:
         return _LABEL + sum(self._column_width(index) + GAP for index in columns)
@@ -160,21 +167,18 @@ class _Drawing:
         cells = [row.cells[index] for index in block]
         if not any(cell.measured or (cell.paper and (self.exact or not self.grid.measured)) for cell in cells):
             return []
-        if not self.exact and self.grid.measured and not row.measured:
-            return []
-        about = "; ".join(
+        description = "; ".join(
             f"{head.lower()} {text}"
             for head, text in zip(self.grid.describe, row.description, strict=True)
             if text != "–"
         )
         name = rf"\textbf{{{escape(row.name)}}}" + (
-            rf" {{\scriptsize {escape(about)}}}" if about and self.exact else ""
+            rf" {{\scriptsize {escape(description)}}}" if description and self.exact else ""
         )
         reasons = dict.fromkeys(cell.reason.number for cell in cells if cell.reason)
         if reasons and self.exact and not any(cell.measured for cell in cells):
             name += rf" \emph{{not run}}\textsuperscript{{{', '.join(map(str, reasons))}}}"
-        width = min(self._width(block), self.room)
-        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}p{{{width:.0f}pt}}}}{{\raggedright {name}}} \\"]
+        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}l}}{{\rlap{{{name}}}}} \\"]  # takes no width from columns
         return [*lines, *(text for line in row.lines for text in self._numbers(line, row, block))]
 
     def _numbers(self, line: Line, row: GridRow, block: Sequence[int]) -> Iterable[str]:

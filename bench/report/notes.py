@@ -152,8 +152,8 @@ def remarks(table: Table) -> list[str]:
             f"makes the mean infinite, and leaves no standard error ({listed})."
         )
     for remark in _distinct(remark for cell in table.cells for remark in cell.remarks):
-        about = [cell for cell in table.cells if remark in cell.remarks]
-        where = f"{', '.join(_distinct(cell.row for cell in about))}; {', '.join(_distinct(c.title for c in about))}"
+        noted = [cell for cell in table.cells if remark in cell.remarks]
+        where = f"{', '.join(_distinct(cell.row for cell in noted))}; {', '.join(_distinct(c.title for c in noted))}"
         texts.append(f"{remark[:1].upper()}{remark[1:]} ({where}).")
     incomplete = [c for c in table.cells if c.verdict == "partial" and c.reason != formatting.images_of(c)]
     if problems := _distinct(f"{cell.row} on {cell.dataset}: {cell.reason}" for cell in incomplete):
@@ -163,20 +163,20 @@ def remarks(table: Table) -> list[str]:
 
 def provenance(run: Journal) -> list[tuple[str, str]]:
     """Where the values of a run come from, as (label, text)."""
-    about = run.provenance
-    dirty = {"True": ", with uncommitted changes", "False": ", clean"}.get(str(about.get("dirty")), "")
-    versions = ", ".join(f"{package} {version}" for package, version in about.get("versions", {}).items())
+    known = run.provenance
+    dirty = {"True": ", with uncommitted changes", "False": ", clean"}.get(str(known.get("dirty")), "")
+    versions = ", ".join(f"{package} {version}" for package, version in known.get("versions", {}).items())
     limit = run.command.get("limit")
     facts = [
         ("Run", run.run),
         ("Date", run.started),
         ("Wall time", "not finished" if run.seconds is None else formatting.duration(run.seconds)),
         ("Asked for", f"the first {limit} images of each data set" if limit else ""),
-        ("Commit", f"{about.get('commit', 'unknown')}{dirty}"),
-        ("Device", f"{about.get('device', 'unknown')}: {about.get('processor', 'unknown')}"),
-        ("Threads", str(about.get("threads", ""))),
-        ("Versions", f"Python {about.get('python', 'unknown')}, {versions}".rstrip(", ")),
-        ("Platform", str(about.get("platform", ""))),
+        ("Commit", f"{known.get('commit', 'unknown')}{dirty}"),
+        ("Device", f"{known.get('device', 'unknown')}: {known.get('processor', 'unknown')}"),
+        ("Threads", str(known.get("threads", ""))),
+        ("Versions", f"Python {known.get('python', 'unknown')}, {versions}".rstrip(", ")),
+        ("Platform", str(known.get("platform", ""))),
     ]
     return [(label, text) for label, text in facts if text]
 

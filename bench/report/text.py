@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from bench.report.notes import segments
 from bench.report.parts import LABELS, Grid, GridCell, GridRow
@@ -25,11 +25,11 @@ def render_text(grid: Grid, *, width: int = PIPED, color: bool = False) -> str:
         color: whether to write the control sequences of a terminal.
     """
     sheet = _Sheet(width, color)
-    sheet.write(f"[bold]{escape(grid.table.suite.name)}[/]: {escape(grid.title)}")
+    sheet.write(f": {grid.title}", lead=grid.table.suite.name, lead_style="bold")
     if grid.source:
-        sheet.write(escape(grid.source), "dim")
-    sheet.write("")
+        sheet.write(grid.source, "dim")
     if grid.measured:
+        sheet.write("")
         for line in table_lines(grid, width):
             sheet.line(line)
         _write_protocols(sheet, grid)
@@ -46,17 +46,20 @@ class _Sheet:
         self._width = width
         self._console = Console(file=self._file, force_terminal=color, no_color=not color, highlight=False)
 
-    def line(self, markup: str, style: str = "") -> None:
-        """A line, as long as it is."""
-        self._console.print(markup, style=style, soft_wrap=True)
+    def line(self, content: str | Text, style: str = "") -> None:
+        """A line, of markup or of text, as long as it is."""
+        self._console.print(content, style=style, soft_wrap=True)
 
-    def write(self, markup: str, style: str = "", hang: str = "") -> None:
-        """A paragraph; its further lines begin with `hang`."""
+    def write(self, text: str, style: str = "", *, hang: str = "", lead: str = "", lead_style: str = "") -> None:
+        """A paragraph: a lead in a style of its own, then the text; further lines begin with `hang`."""
         lines = textwrap.wrap(
-            _joined(markup), self._width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
+            _joined(lead + text), self._width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False
         )
-        for line in lines or [""]:
-            self.line(line.replace(_JOINT, " "), style)
+        for number, line in enumerate(lines or [""]):
+            content = Text(line.replace(_JOINT, " "))
+            if number == 0:
+                content.stylize(lead_style, 0, len(lead))
+            self.line(content, style)
 
     @property
     def text(self) -> str:
@@ -76,7 +79,7 @@ def _joined(text: str) -> str:
 
 def _write_protocols(sheet: _Sheet, grid: Grid) -> None:
     for (row, reason), cells in _grouped(cell for cell in grid.measured if cell.source.reason):
-        sheet.write(f"[yellow]partial[/] {escape(_place(grid, row, cells))}: {escape(reason)}", hang="  ")
+        sheet.write(f" {_place(grid, row, cells)}: {reason}", hang="  ", lead="partial", lead_style="yellow")
     two = (
         "The paper's protocol is the one that the paper's value was made with; difference and verdict compare that. "
         if grid.any_papers_protocol
@@ -92,18 +95,17 @@ def _write_protocols(sheet: _Sheet, grid: Grid) -> None:
             not note.rows or rows & {*note.rows}
         ):
             who = f" ({LABELS['papers_protocol']} for {', '.join(note.rows)}: {note.why})" if note.rows else ""
-            sheet.write(escape(f"  {', '.join(measures)}{who}: {note.description}"), "dim", hang="    ")
+            sheet.write(f"  {', '.join(measures)}{who}: {note.description}", "dim", hang="    ")
     for remark in dict.fromkeys(remark for cell in grid.measured for remark in cell.source.remarks):
-        sheet.write(escape(f"  note: {remark}"), "dim", hang="    ")
+        sheet.write(f"  note: {remark}", "dim", hang="    ")
     if infinite := sum(cell.source.value.infinite for cell in grid.measured if cell.source.value):
-        text = f"  {infinite} values are infinite (SR identical to HR); the mean over images is then infinite"
+        values = "1 value is" if infinite == 1 else f"{infinite} values are"
+        text = f"  {values} infinite (SR identical to HR); the mean over images is then infinite"
         sheet.write(text, "dim", hang="    ")
     for group in grid.groups:
         if not group.in_paper and any(cell.source.dataset == group.dataset for cell in grid.measured):
             sheet.write("")
-            sheet.write(
-                f"{escape(group.dataset)} is not one of the paper's data sets: published numbers do not apply to it."
-            )
+            sheet.write(f"{group.dataset} is not one of the paper's data sets: published numbers do not apply to it.")
 
 
 def _write_missing(sheet: _Sheet, grid: Grid) -> None:
@@ -112,12 +114,13 @@ def _write_missing(sheet: _Sheet, grid: Grid) -> None:
     if not missing:
         return
     sheet.write("")
-    sheet.write(f"[bold]not run[/] ({sum(cell.paper is not None for cell in missing)} published numbers)")
+    count = sum(cell.paper is not None for cell in missing)
+    sheet.write(f" ({count} published numbers)", lead="not run", lead_style="bold")
     for reason in grid.reasons:
-        sheet.write(escape(f"  {reason.where}: {reason.text}"), hang="    ")
+        sheet.write(f"  {reason.where}: {reason.text}", hang="    ")
     for row in grid.rows:
         if any(cell.number is None and cell.paper for cell in row.cells):
-            sheet.write(escape(f"  {row.name}, paper: {_published(row)}"), "dim", hang="    ")
+            sheet.write(f"  {row.name}, paper: {_published(row)}", "dim", hang="    ")
 
 
 def _published(row: GridRow) -> str:
@@ -152,4 +155,4 @@ def _write_runs(sheet: _Sheet, grid: Grid) -> None:
         text = (
             f"run {facts['Run']}: commit {commit[:12]}{state and ','}{state}; {facts['Device']}; {facts['Wall time']}"
         )
-        sheet.write(escape(text), "dim", hang="  ")
+        sheet.write(text, "dim", hang="  ")

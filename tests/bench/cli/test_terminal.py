@@ -19,7 +19,10 @@ import pytest
 
 from bench.__main__ import COMMANDS, main
 from bench.cli import doctor
+from bench.cli.terminal import console, grid
 from bench.datasets.manifest import manifest_names
+from bench.records.journal import Entry, Journal, Restored
+from bench.records.store import Writer
 from bench.suites.suite import load_suite, suite_names
 from bench.weights.entries import weight_names
 
@@ -59,6 +62,22 @@ def test_tables_fit_the_terminal(columns: int, arguments: tuple[str, ...]) -> No
     assert sum(bool(line.strip()) for line in lines) == len(names) + 4  # where, head, rule, how to get them
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs pseudo-terminals")
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_table_of_results_fits_the_terminal(columns: int, tmp_path: Path) -> None:
+    measures = {"psnr@y,crop4,u8": "psnr", "psnr@y8,crop4,u8,grey=direct,work=y,range=studio": "papers"}
+    with Writer(tmp_path, "run", {"draws": 1}) as writer:
+        for image in "abcde":
+            writer.append(image, "0", {"psnr": (28.43,), "papers": (28.42,)}, {})
+    journal = Journal.begin(tmp_path, "table4", {}, {"commit": "0" * 40, "device": "cpu", "processor": "a processor"})
+    restored = Restored(writer.restoration, 0.0, 1, measures, deterministic=True)
+    journal.note(Entry("Bicubic", "Set5", "done", total=5, restored=(restored,)))
+    lines = in_terminal(columns, "show", "--table", "4", "--out", str(tmp_path))
+    assert max(len(line) for line in lines if "python -m bench" not in line) <= columns
+    (values,) = [line.split() for line in lines if "28.42 ± 0.00" in line]
+    assert values[:3] == (["Set5", "PSNR", "(Y)"] if columns == 80 else ["Bicubic", "Set5", "PSNR"])
+
+
 @pytest.mark.parametrize("arguments", [("weights", "list"), ("data", "list")])
 def test_what_is_piped_is_neither_padded_nor_cut(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -73,12 +92,13 @@ def test_what_is_piped_is_neither_padded_nor_cut(
 
 
 def test_rules_are_short_where_lines_are_long(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--list"]) == 0
+    table = grid("row", "what it needs", title="a table")
+    table.add_row("a row", "word " * 100)
+    console().print(table)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) > 200
-    rules = [line for line in lines if "─" in line]
-    assert len(rules) == len(suite_names())
-    assert max(map(len, rules)) <= 80
+    assert max(map(len, lines)) > 400
+    (rule,) = [line for line in lines if "─" in line]
+    assert 60 < len(rule) <= 80
 
 
 @pytest.mark.parametrize(("group", "name"), [("weights", "HCFlow_x4"), ("data", "Set5")])

@@ -3,9 +3,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bench.records.tables import Image
 from bench.report.grid import build_grid
 from bench.report.html import render_html
 from bench.runs.thumbnails import thumbnail_path
+from bench.suites.suite import load_suite
 
 VOID = {"meta", "img", "br", "wbr", "input"}
 OURS = ("HCFlow (ours, 6000 steps)", "HCFlow small (ours, 1510 steps)")
@@ -150,18 +152,25 @@ def test_without_a_script_nothing_pretends_to_work(mixed, tmp_path):
     assert {a["href"][1:] for a, _ in page.all("a", **{"class": "open"})} <= ids
 
 
-@pytest.mark.parametrize(("measured", "checked"), [(0, None), (3, True), (7, False), (13, False)])
-def test_rows_without_values_can_be_hidden(table_maker, tmp_path, measured, checked):
-    from bench.records.tables import Image
-    from bench.suites.suite import load_suite
-
+@pytest.mark.parametrize(
+    ("rows", "datasets", "checked"), [(0, 5, None), (3, 1, True), (13, 2, True), (13, 3, False), (13, 5, None)]
+)
+def test_what_was_not_measured_can_be_hidden(table_maker, tmp_path, rows, datasets, checked):
+    """The switch is there where it hides something, and on where less than half of the values were measured."""
     suite = load_suite("table4")
     images = {"images": [Image("a", (30.0,), (30.0,))]}
-    plan = {(row.name, "Set5", "psnr_y"): images for row in suite.rows[:measured]}
+    plan = {
+        (row.name, dataset, column.id): images
+        for row in suite.rows[:rows]
+        for dataset in suite.datasets[:datasets]
+        for column in suite.columns
+    }
     page = Page(render_html(build_grid(table_maker(suite, tmp_path, plan)), tmp_path))
     switches = [a for _, a, _ in page.elements if a.get("id") == "only-measured"]
     assert [("checked" in a) for a in switches] == ([] if checked is None else [checked])
-    assert len(page.all("tbody", **{"class": "empty"})) == 13 - measured
+    assert len(page.all("tbody", **{"class": "empty"})) == 13 - rows
+    hidden = [a for a, _ in page.all("th", **{"class": "dataset"}) if "empty" in a["class"].split()]
+    assert len(hidden) == (5 - datasets if rows else 5)
 
 
 def test_a_table_that_a_phone_cuts_off_says_that_it_scrolls(empty, tmp_path):
@@ -185,8 +194,6 @@ def test_best_values_are_bold_and_second_ones_underlined(mixed, tmp_path):
 
 
 def test_commands_are_code(mixed, table_maker, tmp_path):
-    from bench.suites.suite import load_suite
-
     command = "python -m bench weights fetch X"
     plan = {("RDN", "Set5", "psnr_y"): {"reason": f"needs weights X: {command}"}}
     page = Page(render_html(build_grid(table_maker(load_suite("table4"), tmp_path, plan)), tmp_path))
@@ -204,8 +211,6 @@ def test_files_beside_it_are_linked_where_it_is_told_of_them(mixed, tmp_path):
 
 
 def test_lower_is_better_is_said(table_maker, tmp_path):
-    from bench.suites.suite import load_suite
-
     page = Page(render_html(build_grid(table_maker(load_suite("table2"), tmp_path)), tmp_path))
     best = {text: a["data-best"] for a, text in page.all("button", **{"class": "sort"})}
     assert best["LPIPS"] == "ascending"

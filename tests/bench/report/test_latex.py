@@ -46,7 +46,7 @@ def test_structure(table, style):
     text = render_latex(grid, style)
     for tabular in tabulars(text):
         (width,) = widths(tabular)
-        assert f"{{@{{}}p{{61pt}}{'r' * (width - 1)}@" in tabular
+        assert f"{{@{{}}p{{68pt}}{'r' * (width - 1)}@" in tabular
         assert width <= 1 + len(grid.heads)
     begun, ended = re.findall(r"\\begin\{(.*?)\}", text), re.findall(r"\\end\{(.*?)\}", text)
     assert sorted(begun) == sorted(ended)

@@ -56,7 +56,7 @@ def test_a_table_of_one_protocol_has_one_measured_column(table_maker, tmp_path):
 
 def test_infinite_and_partial_values_are_explained(mixed):
     text = " ".join(render_text(build_grid(mixed)).split())
-    assert "1 values are infinite" in text
+    assert "1 value is infinite" in text
     assert "partial IRN on Set5 (PSNR (Y)): 1 of 5 images" in text
 
 
