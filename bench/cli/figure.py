@@ -139,7 +139,7 @@ def _beside(target: Path) -> Path:
 
 
 def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) -> tuple[bytes, str]:
-    from bench.report.figures import files, series
+    from bench.report.figures import files, per_image, series
 
     if args.kind == "perception-distortion":
         plot = series.perception_distortion(table, dataset)
@@ -160,7 +160,7 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
     column = series.column_of(table, args.metric).id
     rows = [row.name for row in table.suite.select(args.row)] if args.row else []
     if args.kind == "spread":
-        ranked = series.ranked(table, dataset, column, rows)
+        ranked = per_image.ranked(table, dataset, column, rows)
         if not ranked:
             raise BenchError(f"expected rows with finite values of {column} on {dataset}, got none; run them first")
         lines = [f"{one.row}: worst {one.images[0]}, best {one.images[-1]}, mean {one.mean}" for one in ranked]
@@ -168,7 +168,9 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
     if rows and len(rows) != 2:
         raise BenchError(f"--row: expected two rows for a scatter, got {len(rows)}: {', '.join(rows)}")
     pair = (
-        series.pair(table, dataset, column, (rows[0], rows[1])) if rows else series.best_pair(table, dataset, column, 1)
+        per_image.pair(table, dataset, column, (rows[0], rows[1]))
+        if rows
+        else per_image.best_pair(table, dataset, column, 1)
     )
     if pair is None:
         raise BenchError(f"expected two rows with results on {dataset}, got fewer; run another")

@@ -66,14 +66,14 @@ def _comparison(args: argparse.Namespace, gallery: Gallery, manifest: Manifest) 
 
 
 def _extremes(args: argparse.Namespace, gallery: Gallery, manifest: Manifest) -> Made:
-    from bench.report.figures import series
+    from bench.report.figures import per_image, series
     from bench.report.figures.comparison import extremes
     from bench.report.figures.region import where_they_differ
 
     table = gallery.table
     column = series.column_of(table, args.metric).id
     rows = list(table.suite.select(args.row)) if args.row else []
-    ranked = series.ranked(table, manifest.name, column, [rows[0].name] if rows else [])
+    ranked = per_image.ranked(table, manifest.name, column, [rows[0].name] if rows else [])
     if not ranked:
         raise BenchError(f"expected a row with finite values of {column} on {manifest.name}, got none; run it first")
     sign = -1 if ranked[0].axis.direction == "lower" else 1

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.report.figures.series import Axis, Pair, Plot, Ranked
+from bench.report.figures.per_image import Pair, Ranked
+from bench.report.figures.series import Axis, Plot
 from bench.report.figures.sheet import LINE, RESOLUTION, Bar, Page, Placed, Sheet, lay_out
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 360, 250
+TOP, BOTTOM, RIGHT = 48, 34, 6  # room around the plot area
 LETTER = 5.6  # the width of an average letter at the charts' font size of 11
 LINE = 13
 SHAPES = 6
