@@ -163,7 +163,7 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
         ranked = per_image.ranked(table, dataset, column, rows)
         if not ranked:
             raise BenchError(f"expected rows with finite values of {column} on {dataset}, got none; run them first")
-        lines = [f"{one.row}: worst {one.images[0]}, best {one.images[-1]}, mean {one.mean}" for one in ranked]
+        lines = ["{}: worst {}, best {}, mean {}".format(one.row, *one.ends) for one in ranked]
         return files.spread(ranked, dataset, suffix), "\n".join([f"{column}, {ranked[0].axis.protocol}", *lines, ""])
     if rows and len(rows) != 2:
         raise BenchError(f"--row: expected two rows for a scatter, got {len(rows)}: {', '.join(rows)}")

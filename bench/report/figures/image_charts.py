@@ -83,18 +83,12 @@ def spread(name: str, dataset: str, rows: Sequence[Ranked]) -> Markup:
         for image, value in one.images:
             said = f"{one.row}, {image}: {axis.text(value)}"
             drawn.append(svg.mark(x(value), base, said, number, one.partial, stops, bar=True))
-    ends = [(one.row, *_ends(one)) for one in rows]
+    ends = [(one.row, *one.ends) for one in rows]
     about = " ".join(f"{row}: worst {worst}, best {best}." for row, worst, best, _ in ends)
     notes = ["A bar is an image, the long line their mean.", *page.protocols([axis])]
     notes += [note for one in rows for note in page.infinite(one.left_out, one.row)]
     heads = ("Method", "Worst image", "Best image", "Mean")
     return page.wrap(name, title, svg.chart(name, title, about, drawn, bottom + 32), Markup(""), notes, heads, ends)
-
-
-def _ends(one: Ranked) -> tuple[str, str, str]:
-    (worst, low), (best, high) = one.images[0], one.images[-1]
-    text = one.axis.text
-    return f"{worst} ({text(low)})", f"{best} ({text(high)})", text(one.mean)
 
 
 def _ruler(x: Scale, top: float, bottom: float, axis: Axis) -> Markup:

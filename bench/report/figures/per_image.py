@@ -61,6 +61,12 @@ class Ranked:
     mean: float
     partial: bool
 
+    @property
+    def ends(self) -> tuple[str, str, str]:
+        """`butterfly (22.10 dB)`, the worst; the best; and the mean."""
+        (worst, low), (best, high) = self.images[0], self.images[-1]
+        return f"{worst} ({self.axis.text(low)})", f"{best} ({self.axis.text(high)})", self.axis.text(self.mean)
+
 
 def pair(table: Table, dataset: str, column: str, rows: tuple[str, str]) -> Pair:
     """Two rows, image by image.
