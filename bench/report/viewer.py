@@ -20,13 +20,12 @@ from PIL import Image
 from bench.datasets.manifest import Manifest, load_manifest
 from bench.errors import BenchError
 from bench.records.tables import Cell, Table
-from bench.report import words
+from bench.report import formatting
 from bench.runs.kept_files import KeptFiles, kept_files
 from bench.runs.references import WHITE, own_paths, shared_paths, write_references
 
 Pictures = Literal["auto", "embed", "link", "none"]
 """Embed what may be passed on and link the rest ("auto"); embed or link everything; or show none."""
-PICTURES: tuple[Pictures, ...] = ("auto", "embed", "link", "none")
 
 _FREE = re.compile(r"(CC0|CC BY(-SA)? \d|public domain)", re.IGNORECASE)
 _BUDGET = 6 << 20  # bytes of embedded pictures in a page, which a phone still opens; what comes after is linked
@@ -177,7 +176,7 @@ def _scores(table: Table, dataset: str, image: str, row: str, key: str, draw: in
         cell = table.cell(row, dataset, column.id)
         values = next((one.common for one in cell.images if one.id == image), ())
         if cell.key == key and values:
-            value = words.number(values[draw if len(values) > 1 else 0], cell.decimals)
+            value = formatting.number(values[draw if len(values) > 1 else 0], cell.decimals)
             parts.append(f"{cell.title} {value} {cell.unit}".rstrip())
     return ", ".join(parts)
 

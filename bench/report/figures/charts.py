@@ -37,12 +37,34 @@ def section(table: Table) -> Markup:
     return Markup('<section class="figures"><h2>Charts</h2>{}</section>').format(Markup("").join(parts))
 
 
-def perception_distortion(table: Table, dataset: str) -> Markup:
-    """PSNR against LPIPS, one point per method and temperature; nothing where no row has both."""
+def overview(tables: Iterable[tuple[str, Table]]) -> Markup:
+    """For an index: perception against distortion of each table, on the first data set that has both.
+
+    Args:
+        tables: (heading, table).
+    """
+    drawn = []
+    for heading, table in tables:
+        found = (perception_distortion(table, dataset, f"{heading}: ") for dataset in measured_datasets(table))
+        drawn.append(next((one for one in found if one), Markup("")))
+    if not any(drawn):
+        return Markup("")
+    head = Markup('<section class="figures"><h2>Perception and distortion</h2><div class="charts">{}</div></section>')
+    return head.format(Markup("").join(drawn))
+
+
+def perception_distortion(table: Table, dataset: str, before: str = "") -> Markup:
+    """PSNR against LPIPS, one point per method and temperature; nothing where no row has both.
+
+    Args:
+        table: with the values.
+        dataset: name.
+        before: the chart's title begins with it.
+    """
     plot = _perception_distortion(table, dataset)
     if plot is None or sum(len(one.points) for one in plot.series) < 2:
         return Markup("")
-    title = f"Perception and distortion, {dataset}"
+    title = f"{before}Perception and distortion, {dataset}"
     return _figure(page.name(table, "pd", dataset), title, plot)
 
 

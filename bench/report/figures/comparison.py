@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.psnr import psnr
 from bench.metrics.views import Protocol, Values, views
-from bench.report import words
+from bench.report import formatting
 from bench.report.figures.region import Region
 from bench.report.figures.series import Axis
 from bench.report.figures.sheet import Bar, Panel, Sheet, Strip
@@ -67,7 +67,7 @@ class Scores:
         """The PSNR of the part that is shown: 8 bits, no crop."""
         sr_part, hr_part = region.of(sr), region.of(original.hr)
         value = psnr(*views(sr_part / 255.0, hr_part, Protocol(self.space, 0, "u8")))
-        return f"part {words.number(value, 2)} dB"
+        return f"part {formatting.number(value, 2)} dB"
 
     @property
     def note(self) -> str:
@@ -158,7 +158,7 @@ def deviations(original: Original, pictures: Sequence[Picture], colours: NDArray
         panels.append(Panel(region.of(picture.draws[0]), picture.row, ("draw 1",)))
         shown = colours[np.clip(np.rint(values / largest * 255), 0, 255).astype(np.uint8)]
         count = len(picture.values)
-        mean = words.number(float(values.mean()), 2)
+        mean = formatting.number(float(values.mean()), 2)
         panels.append(Panel(region.of(shown), "Standard deviation", (f"over {count} draws, mean {mean}",)))
     notes = (
         f"Standard deviation of each pixel over the draws at temperature {_temperatures(pictures)}, mean over RGB, "

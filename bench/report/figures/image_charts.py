@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.report import words
+from bench.report import formatting
 from bench.report.figures import page, svg
 from bench.report.figures.per_image import Pair, Ranked
 from bench.report.figures.series import Axis
@@ -102,4 +102,4 @@ def _ruler(x: Scale, top: float, bottom: float, axis: Axis) -> Markup:
 
 
 def _difference(a: float, b: float, axis: Axis) -> str:
-    return f"{words.signed(b - a, axis.digits)} {axis.unit}".rstrip()
+    return f"{formatting.signed(b - a, axis.digits)} {axis.unit}".rstrip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.records.estimates import Estimate
 from bench.records.tables import Cell, Table
 from bench.registry import unknown
-from bench.report import words
+from bench.report import formatting
 from bench.suites.suite import Column, Row
 
 CURVES = ("psnr", "lpips", "diversity", "consistency")
@@ -49,7 +49,7 @@ class Axis:
 
     def text(self, value: float) -> str:
         """A value with its unit."""
-        return f"{words.number(value, self.digits)} {self.unit}".rstrip()
+        return f"{formatting.number(value, self.digits)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def temperature_curve(table: Table, dataset: str, metric: str) -> Plot | None:
     finite = [(name, [cell for cell in cells if _finite(cell)]) for name, cells in plots]
     series = [Series(name, tuple(_point(cell, cell.temperature, cell) for cell in cells)) for name, cells in finite]
     kept = tuple(one for one in series if len(one.points) > 1)
-    gone = [words.name(cell) for _, cells in plots for cell in cells if not _finite(cell)]
+    gone = [formatting.name(cell) for _, cells in plots for cell in cells if not _finite(cell)]
     return Plot(dataset, None, Axis.of(plots[0][1][0]), kept, tuple(gone)) if kept else None
 
 
@@ -189,7 +189,7 @@ def _cells(table: Table, dataset: str, rows: Iterable[Row], metric: str) -> list
 
 def _point(cell: Cell, x: float, up: Cell) -> Point:
     partial = "partial" in (cell.verdict, up.verdict)
-    return Point(up.row, up.temperature, x, _mean(up), words.images_of(up), partial)
+    return Point(up.row, up.temperature, x, _mean(up), formatting.images_of(up), partial)
 
 
 def _finite(cell: Cell) -> bool:

@@ -108,15 +108,16 @@ def mark(
         said: what is read of it.
         series: decides its colour and shape.
         hollow: whether its value is partial.
-        stop: whether the keyboard stops at it.
+        stop: whether the keyboard stops at it; of a mark where it does not, the title alone says what it is.
         bar: whether it is an upright bar, of which many fit beside each other.
     """
+    focus = Markup(' tabindex="0" role="img" aria-label="{}"').format(said) if stop else ""
     return Markup(
-        '<g class="mark s{} {}"{} role="img" aria-label="{}"><title>{}</title>'
-        '<path class="reach" d="{}"/><path class="shape" d="{}"/>{}</g>'
+        '<g class="mark s{} {}"{}><title>{}</title><path class="reach" d="{}"/><path class="shape" d="{}"/>{}</g>'
     ).format(
-        series % COLOURS, "hollow" if hollow else "full", Markup(' tabindex="0"') if stop else "", said, said,
-        _shape(6 if bar else 0, x, y, 9), _shape(6 if bar else series % SHAPES, x, y, 4), _readout(said),
+        series % COLOURS, "hollow" if hollow else "full", focus, said,
+        _shape(6 if bar else 0, x, y, 9), _shape(6 if bar else series % SHAPES, x, y, 4),
+        _readout(said) if stop else "",
     )  # fmt: skip
 
 
