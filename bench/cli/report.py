@@ -13,7 +13,7 @@ _EXAMPLES = """\
 examples:
   python -m bench report --to site                        all tables and an index; open site/index.html
   python -m bench report --table 4 --to paper --style compact
-  python -m bench report --to reports --no-thumbnails
+  python -m bench report --to reports --pictures none     fit to be passed on, whatever the data sets' terms
 """
 
 
@@ -32,13 +32,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_suite(what)
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the files go (default: the --out folder)")
     add_style(parser, "of the LaTeX files")
+    parser.add_argument("--pictures", choices=["auto", "embed", "link", "none"], default="auto", help=_PICTURES)
     parser.add_argument(
-        "--no-thumbnails",
-        action="store_true",
-        help="leave the pictures out of the HTML: the terms of most data sets forbid redistribution",
+        "--no-thumbnails", dest="pictures", action="store_const", const="none", help="the same as --pictures none"
     )
     add_out(parser)
     parser.set_defaults(run=_report)
+
+
+_PICTURES = (
+    "embed the pictures of data sets whose licence allows copies, and link the others where they are (auto); "
+    "embed or link all; or none (default: auto)"
+)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -50,16 +55,16 @@ def _report(args: argparse.Namespace) -> int:
 
     if not args.out.is_dir():
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
-    target, thumbnails = args.to or args.out, not args.no_thumbnails
+    target = args.to or args.out
     if args.table or args.suite:
         table = build_table(suite_of(args.table, args.suite, args.out), args.out)
-        written = write_reports(table, args.out, target, thumbnails=thumbnails, style=args.style)
+        written = write_reports(table, args.out, target, pictures=args.pictures, style=args.style)
     else:
         journals = load_journals(args.out)
         if not {journal.table for journal in journals} & set(suite_names()):
             raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
         tables = [build_table(suite_of(name, None, args.out), args.out) for name in _in_order(suite_names())]
-        written = write_site(tables, journals, args.out, target, thumbnails=thumbnails, style=args.style)
+        written = write_site(tables, journals, args.out, target, pictures=args.pictures, style=args.style)
     print("\n".join(str(path) for path in written))
     return 0
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench.files import write_atomically
 from bench.records.tables import Table
 from bench.report.parts import Grid
+
+if TYPE_CHECKING:
+    from bench.report.viewer import Pictures
 
 
 def _json(grid: Grid, out: Path) -> str:
@@ -26,7 +29,7 @@ def _markdown(grid: Grid, out: Path) -> str:
 def _html(grid: Grid, out: Path) -> str:
     from bench.report.html import render_html
 
-    return render_html(grid, out)
+    return render_html(grid, out, target=Path.cwd())
 
 
 def _latex(grid: Grid, out: Path) -> str:
@@ -44,7 +47,7 @@ def write_reports(
     out: Path,
     target: Path,
     *,
-    thumbnails: bool = True,
+    pictures: Pictures = "auto",
     in_site: bool = False,
     style: Style = "full",
 ) -> list[Path]:
@@ -52,9 +55,9 @@ def write_reports(
 
     Args:
         table: what to write.
-        out: results folder, where the thumbnails are.
+        out: results folder, where the pictures are.
         target: folder of the files, `table4.html` and so on.
-        thumbnails: whether the HTML shows pictures.
+        pictures: whether the HTML embeds pictures, links them or leaves them out.
         in_site: whether the HTML links to the `index.html` beside it.
         style: of the LaTeX file.
     """
@@ -68,7 +71,7 @@ def write_reports(
     links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():
         if suffix == "html":
-            text = render_html(grid, out, thumbnails, links)
+            text = render_html(grid, out, pictures, links, target)
         else:
             text = render_latex(grid, style) if suffix == "tex" else render(grid, out)
         path = target / f"{name}.{suffix}"

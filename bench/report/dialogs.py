@@ -1,8 +1,7 @@
-"""What the dialogs of the HTML report show: per-image values, and thumbnails embedded once however many show them."""
+"""What the dialogs of the HTML report show: per-image values, and thumbnails, each once however many show it."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,39 @@ from bench.report import formatting
 from bench.report.grid import plain
 from bench.report.parts import Grid, GridCell
 from bench.report.slots import Key, Number
+from bench.report.viewer import Album
 from bench.runs.thumbnails import lr_path, thumbnail_path
 
-_PICTURED = 100  # images of a cell that are embedded as thumbnails; more would make a file that no phone opens
+_PICTURED = 100  # images of a cell that have thumbnails; more would make a file that no phone opens
 _TERMS = "No pictures: the terms of these images do not allow copies in a report."
 
 
-class _Pictures:
-    """The thumbnails of a report, each embedded once however many cells show it."""
+class _Thumbnails:
+    """The thumbnails of a report, each in it once however many cells show it."""
 
-    def __init__(self) -> None:
-        self.uris: list[str] = []
+    def __init__(self, album: Album) -> None:
+        self.sources: list[str] = []
+        self._album = album
         self._known: dict[Path, int | None] = {}
 
-    def add(self, path: Path) -> int | None:
+    def add(self, path: Path, dataset: str) -> int | None:
         """Its number, or None where there is no such file."""
         if path not in self._known:
-            self._known[path] = len(self.uris) if path.is_file() else None
-            if path.is_file():
-                self.uris.append(f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode()}")
+            source = self._album.source(path, dataset)
+            self._known[path] = None if source is None else len(self.sources)
+            self.sources += [] if source is None else [source]
         return self._known[path]
 
 
-def dialog_data(grid: Grid, out: Path, thumbnails: bool) -> dict[str, Any]:
-    """What the script fills the dialog with."""
-    pictures = _Pictures()
+def dialog_data(grid: Grid, out: Path, album: Album) -> dict[str, Any]:
+    """What the script fills the dialog with.
+
+    Args:
+        grid: its measured cells have a dialog each.
+        out: results folder, where the thumbnails are.
+        album: decides whether they are embedded, linked or left out.
+    """
+    pictures = _Thumbnails(album)
     cells = []
     for drawn in grid.measured:
         cell, images = drawn.source, []
@@ -46,19 +53,21 @@ def dialog_data(grid: Grid, out: Path, thumbnails: bool) -> dict[str, Any]:
                 thumbnail_path(out, cell.key, image.id, "sr"),
                 thumbnail_path(out, cell.dataset, image.id, "hr"),
             )
-            shown = [pictures.add(path) for path in paths] if thumbnails and index < _PICTURED else []
+            shown = [pictures.add(path, cell.dataset) for path in paths] if index < _PICTURED else []
             draws = [_rounded(image.common, cell)]
             if drawn.papers_protocol:
                 draws.append(_rounded(image.as_published, cell))
             images.append([image.id, draws, shown])
         cells.append({**_heading(drawn), "images": images})
-    return {"pictures": pictures.uris, "cells": cells, "terms": "" if thumbnails else _TERMS}
+    return {"pictures": pictures.sources, "cells": cells, "terms": _TERMS if album.pictures == "none" else ""}
 
 
 def _heading(drawn: GridCell) -> dict[str, Any]:
     cell = drawn.source
     return {
         "title": formatting.name(cell),
+        "row": cell.row,
+        "dataset": cell.dataset,
         "facts": _facts(drawn),
         "verdict": f"{formatting.SYMBOLS[cell.verdict]} {cell.verdict}",
         "tone": cell.verdict.replace(" ", "-"),

@@ -10,22 +10,32 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench.report import formatting, notes
 from bench.report.dialogs import dialog_data
+from bench.report.figures import charts
 from bench.report.grid import plain
 from bench.report.parts import Grid, GridCell
+from bench.report.viewer import Album, Pictures, viewer_data
 
 _JSON = {"allow_nan": False, "separators": (",", ":")}
 _NARROW = 3  # value columns that a phone shows without scrolling
 
 
-def render_html(grid: Grid, out: Path, thumbnails: bool = True, files: tuple[str, ...] = ()) -> str:
+def render_html(
+    grid: Grid,
+    out: Path,
+    pictures: Pictures = "auto",
+    files: tuple[str, ...] = (),
+    target: Path | None = None,
+) -> str:
     """The whole report of a table as one file that needs no network.
 
     Args:
         grid: what to show.
-        out: the results folder, where the thumbnails are.
-        thumbnails: embed them; False where the terms of the images forbid copies.
+        out: the results folder, where the pictures are.
+        pictures: whether they are embedded, linked or left out.
         files: names of the files beside it that it links to: other formats, and the index of a site.
+        target: folder of the page, which links are relative to; the results folder where none is given.
     """
+    place = target or out
     return (
         environment()
         .get_template("report.html")
@@ -35,7 +45,9 @@ def render_html(grid: Grid, out: Path, thumbnails: bool = True, files: tuple[str
             files=files,
             rows_measured=sum(row.measured for row in grid.rows),
             wide=len(grid.heads) > _NARROW,
-            data=dialog_data(grid, out, thumbnails),
+            data=dialog_data(grid, out, Album(pictures, place)),
+            viewer=viewer_data(grid.table, out, place, pictures),
+            charts=charts.section(grid.table),
         )
     )
 

@@ -12,9 +12,11 @@ from bench.records.estimates import Verdict
 from bench.records.journal import Journal
 from bench.records.tables import Table
 from bench.report import Style, notes, write_reports
+from bench.report.figures import charts
 from bench.report.grid import build_grid
 from bench.report.html import environment
 from bench.report.parts import Grid
+from bench.report.viewer import Pictures
 
 INDEX = "index.html"
 _COMPARED: tuple[Verdict, ...] = ("matches", "better", "differs", "partial")
@@ -95,7 +97,7 @@ def write_site(
     out: Path,
     target: Path,
     *,
-    thumbnails: bool = True,
+    pictures: Pictures = "auto",
     style: Style = "full",
 ) -> list[Path]:
     """Write the index, and every format of each table that has runs; returns the files.
@@ -103,15 +105,15 @@ def write_site(
     Args:
         tables: all that the index tells of.
         journals: of all runs in the results folder.
-        out: results folder, where the thumbnails are.
+        out: results folder, where the pictures are.
         target: folder of the site; files of other names in it are left as they are.
-        thumbnails: whether the pages show pictures.
+        pictures: whether the pages embed pictures, link them or leave them out.
         style: of the LaTeX files.
     """
     written = []
     for table in tables:
         if _runs_of(table, journals):
-            written += write_reports(table, out, target, thumbnails=thumbnails, in_site=True, style=style)
+            written += write_reports(table, out, target, pictures=pictures, in_site=True, style=style)
     index = target / INDEX
     write_atomically(index, render_index(tables, journals).encode())
     return [index, *written]
@@ -124,7 +126,14 @@ def render_index(tables: Sequence[Table], journals: Sequence[Journal]) -> str:
     total = sum((entry.coverage for entry in entries), Coverage(0, {}, 0))
     runs = [_run(journal, pages.get(journal.table)) for journal in reversed(journals)]
     template = environment().get_template("index.html")
-    return template.render(entries=entries, total=total, runs=runs, verdicts=_COMPARED, command_for=command_for)
+    return template.render(
+        entries=entries,
+        total=total,
+        runs=runs,
+        verdicts=_COMPARED,
+        command_for=command_for,
+        charts=charts.overview([(entry.grid.heading, entry.grid.table) for entry in entries]),
+    )
 
 
 def _runs_of(table: Table, journals: Sequence[Journal]) -> int:

@@ -74,24 +74,33 @@
     return element("figcaption", {}, text);
   }
 
-  function pictures(image) {
+  // A button that opens the viewer where it has the image; else what it would show, as it is.
+  function viewButton(cell, image, label, ...children) {
+    if (!window.canView?.(cell.dataset, image)) return children;
+    const button = element("button", { type: "button", className: "view", title: label }, ...children);
+    Object.assign(button.dataset, { dataset: cell.dataset, image, row: cell.row });
+    return [button];
+  }
+
+  function pictures(cell, image) {
     const names = ["LR", "SR", "HR"];
-    const shown = image[2].map((index, place) =>
-      index === null
-        ? element("figure", {}, element("div", { className: "missing" }, "no picture"), caption(names[place]))
-        : element(
-            "figure",
-            {},
-            element("img", {
-              src: data.pictures[index],
-              alt: `${names[place]} of ${image[0]}`,
-              className: names[place].toLowerCase(),
-              loading: "lazy",
-            }),
-            caption(names[place]),
-          ),
-    );
-    return element("div", { className: "pictures" }, ...shown);
+    const shown = image[2].map((index, place) => {
+      if (index === null) {
+        return element("figure", {}, element("div", { className: "missing" }, "no picture"), caption(names[place]));
+      }
+      const alt = `${names[place]} of ${image[0]}`;
+      const thumbnail = element("img", {
+        src: data.pictures[index], alt, className: names[place].toLowerCase(), loading: "lazy",
+      });
+      const label = "Compare at full resolution";
+      return element("figure", {}, ...viewButton(cell, image[0], label, thumbnail), caption(names[place]));
+    });
+    const [more] = viewButton(cell, image[0], "Zoom, and compare with other methods");
+    if (more) {
+      more.classList.add("open-viewer");
+      more.append("Compare at full resolution");
+    }
+    return element("div", { className: "pictures" }, ...shown, ...(more ? [more] : []));
   }
 
   function head(title, column, kind) {
@@ -111,8 +120,8 @@
       const row = element("tr", {}, element("th", { scope: "row" }, image[0]));
       row.append(...values.map((value) => element("td", { className: "value" }, print(value, cell.digits))));
       const body = element("tbody", {}, row);
-      if (image[2].some((index) => index !== null)) {
-        body.append(element("tr", {}, element("td", { colSpan: heads.length }, pictures(image))));
+      if (image[2].some((index) => index !== null) || window.canView?.(cell.dataset, image[0])) {
+        body.append(element("tr", {}, element("td", { colSpan: heads.length }, pictures(cell, image))));
       }
       body.dataset.keys = JSON.stringify([image[0], ...values.map(String)]);
       table.append(body);

@@ -222,7 +222,7 @@ def test_thumbnails_are_embedded_once(mixed, tmp_path):
     picture(tmp_path, "Set5", "baby", "hr", b"hr")
     picture(tmp_path, "Set5", "baby-x4", "lr", b"lr")
     picture(tmp_path, "key", "baby", "sr", b"sr")
-    data = Page(render_html(build_grid(mixed), tmp_path)).data
+    data = Page(render_html(build_grid(mixed), tmp_path, "embed")).data
     assert len(data["pictures"]) == 3
     assert all(uri.startswith("data:image/webp;base64,") for uri in data["pictures"])
     assert data["cells"][0]["images"][0][2] == [0, 1, 2]
@@ -231,9 +231,9 @@ def test_thumbnails_are_embedded_once(mixed, tmp_path):
 
 def test_thumbnails_can_be_left_out(mixed, tmp_path):
     picture(tmp_path, "Set5", "baby", "hr", b"hr")
-    data = Page(render_html(build_grid(mixed), tmp_path, thumbnails=False)).data
+    data = Page(render_html(build_grid(mixed), tmp_path, "none")).data
     assert data["pictures"] == []
-    assert data["cells"][0]["images"][0][2] == []
+    assert data["cells"][0]["images"][0][2] == [None, None, None]
     assert "do not allow copies" in data["terms"]
 
 

@@ -1,0 +1,1 @@
+"""What a table shows as a picture: what is drawn (`series`, `comparison`), as SVG in HTML (`charts`), as `files`."""
