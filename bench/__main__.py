@@ -14,7 +14,7 @@ COMMANDS = {
     "run": ("run", "measure a table"),
     "show": ("show", "print a table from its records"),
     "report": ("report", "write tables as HTML, markdown, LaTeX and JSON"),
-    "figure": ("figure", "draw a figure: images side by side, or a chart"),
+    "figure": ("figure", "draw a figure"),
     "track": ("track", "import records into MLflow"),
     "data": ("data", "list, show, verify, import and fetch data sets"),
     "weights": ("weights", "list, show, import and fetch weights"),

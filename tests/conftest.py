@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# the same examples in every run, however slow the machine
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, a core for each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "hcflow"))  # for the helper modules there: tiny, golden_files, ..
