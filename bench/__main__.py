@@ -18,6 +18,7 @@ COMMANDS = {
     "track": ("track", "import records into MLflow"),
     "data": ("data", "list, show, verify, import and fetch data sets"),
     "weights": ("weights", "list, show, import and fetch weights"),
+    "compare": ("compare", "compare two rows over the same images"),
     "score": ("score", "score a folder of images"),
     "explain": ("explain", "find the protocol behind a published PSNR or SSIM"),
     "methods": ("methods", "list the methods"),

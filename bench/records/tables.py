@@ -14,16 +14,26 @@ from bench.records import store
 from bench.records.estimates import Estimate, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.own_rows import with_own_rows
-from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
+from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image of a cell: its values under both measures, one per draw."""
+    """One image of a cell.
+
+    Attributes:
+        id: its name.
+        common: values under the common measure, one per draw.
+        as_published: values under the measure of the published number.
+        pixels: SHA-256 of its HR pixels.
+        seconds: that the method took for one draw, where that is known.
+    """
 
     id: str
     common: tuple[float, ...]
     as_published: tuple[float, ...]
+    pixels: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -221,12 +231,13 @@ class _Place:
             return (), ()
         places = [(self.known[r.digest], r.measures[m.id]) for r, m in zip(pair, measures, strict=True) if r]
         for id_ in sorted(places[0][0].keys() & places[1][0].keys()):
-            values = [known[id_].values.get(digest) for known, digest in places]
+            values = [merged[id_].values.get(digest) for merged, digest in places]
             why = next((one.why for one in values if isinstance(one, NotApplicable)), None)
             if why is not None:
                 excluded.append(why)
             elif isinstance(values[0], tuple) and isinstance(values[1], tuple):
-                images.append(Image(id_, values[0], values[1]))
+                known = places[0][0][id_]
+                images.append(Image(id_, values[0], values[1], known.pixels, known.facts.get("seconds")))
         return tuple(images), tuple(excluded)
 
     def _judge(
@@ -275,8 +286,8 @@ class _Place:
 
 
 def _command(suite: Suite, row: Row) -> str:
-    number = suite.name.removeprefix("table")
-    what = f"--table {number}" if not suite.folder.name or suite.source else f"--suite {suite.name}.toml"
+    installed = suite.name in suite_names()
+    what = f"--table {suite.name.removeprefix('table')}" if installed else f"--suite {suite.name}.toml"
     return f"python -m bench run {what} --method '{row.name}'"
 
 
