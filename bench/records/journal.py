@@ -100,6 +100,7 @@ class Journal:
         texts: what the run was made with, so that the folder can be shown where that is missing or another: "suite"
             (text of the .toml file), "published" (of its CSV file) and "manifests" (data set -> text). Empty in the
             journals of earlier versions.
+        mirrored: seconds that MLflow took, and of them those that the run waited for; empty where it was not told.
     """
 
     out: Path
@@ -113,6 +114,7 @@ class Journal:
     finished: str | None = None
     seconds: float | None = None
     texts: Json = field(default_factory=dict)
+    mirrored: Json = field(default_factory=dict)
 
     @classmethod
     def begin(cls, out: Path, table: str, command: Json, provenance: Json, texts: Json | None = None) -> Journal:
@@ -196,7 +198,7 @@ def texts(value: object) -> list[str]:
 
 def _check(journal: Journal, path: Path) -> None:
     texts = (journal.run, journal.table, journal.started)
-    tables = (journal.command, journal.provenance, journal.process, journal.texts)
+    tables = (journal.command, journal.provenance, journal.process, journal.texts, journal.mirrored)
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in tables):
         raise TypeError("expected a journal, got other types")
     known = [journal.texts.get("suite", ""), journal.texts.get("published", "")]
