@@ -121,7 +121,8 @@ def _notes(found: Sequence[Pairing], seed: int) -> list[str]:
         f"{'; images are drawn first, then the draws of each' if any(one.result.draws for one in found) else ''}. "
         f"p: two-sided permutation test, exact up to {EXACT} images. Holm: over the {tests} tests shown."
     ]
-    few = sorted({(one.result.n, one.result.smallest_p) for one in found if one.result.smallest_p > 0.05 / tests})
+    tested = [one.result for one in found if one.p_holm is not None]
+    few = sorted({(result.n, result.smallest_p) for result in tested if result.smallest_p * tests > 0.05})
     notes += [
         f"{n} image{'s' if n > 1 else ''}: the smallest possible p is {_p(p)}, so with {tests} "
         f"test{'s' if tests > 1 else ''} none can be significant at 5 %."
