@@ -82,23 +82,23 @@ _HEADS = (
 
 
 def _line(one: Pairing) -> list[str]:
-    from bench.report import words
+    from bench.report import formatting
 
-    result, digits = one.result, words.digits(one.a)
+    result, digits = one.result, formatting.digits(one.a)
     interval = "-"
     if result.low is not None and result.high is not None:
-        interval = f"{words.signed(result.low, digits)} to {words.signed(result.high, digits)}"
+        interval = f"{formatting.signed(result.low, digits)} to {formatting.signed(result.high, digits)}"
     return [
-        one.a.dataset, f"{one.a.title} {words.ARROWS[one.a.direction]}".rstrip(), words.number(result.mean_a, digits),
-        words.number(result.mean_b, digits), _difference(result.difference, digits), interval, _p(result.p),
+        one.a.dataset, f"{one.a.title} {formatting.ARROWS[one.a.direction]}".rstrip(), formatting.number(result.mean_a, digits),
+        formatting.number(result.mean_b, digits), _difference(result.difference, digits), interval, _p(result.p),
         _p(one.p_holm), str(result.better), str(result.worse), str(result.equal), str(result.n),
     ]  # fmt: skip
 
 
 def _difference(value: float, digits: int) -> str:
-    from bench.report import words
+    from bench.report import formatting
 
-    return "-" if value != value else words.signed(value, digits)
+    return "-" if value != value else formatting.signed(value, digits)
 
 
 def _p(value: float | None) -> str:
