@@ -89,7 +89,8 @@ def _line(one: Pairing) -> list[str]:
     if result.low is not None and result.high is not None:
         interval = f"{formatting.signed(result.low, digits)} to {formatting.signed(result.high, digits)}"
     return [
-        one.a.dataset, f"{one.a.title} {formatting.ARROWS[one.a.direction]}".rstrip(), formatting.number(result.mean_a, digits),
+        one.a.dataset, f"{one.a.title} {formatting.ARROWS[one.a.direction]}".rstrip(),
+        formatting.number(result.mean_a, digits),
         formatting.number(result.mean_b, digits), _difference(result.difference, digits), interval, _p(result.p),
         _p(one.p_holm), str(result.better), str(result.worse), str(result.equal), str(result.n),
     ]  # fmt: skip

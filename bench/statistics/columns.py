@@ -62,6 +62,20 @@ def best_of_columns(table: Table) -> dict[tuple[str, str], Best]:
     return found
 
 
+def ties_of(best: Mapping[tuple[str, str], Best]) -> frozenset[tuple[str, str, str]]:
+    """(row, data set, column) of all rows to set in bold, of the columns where differences can be significant."""
+    return frozenset((row, *column) for column, found in best.items() if found.decidable for row in found.not_worse)
+
+
+def remark(best: Mapping[tuple[str, str], Best]) -> str:
+    """For a reader of the table: how bold values were tested, and where they could not be; empty without columns."""
+    if not best:
+        return ""
+    text = f"Not significantly worse than the best of a column: {TEST}."
+    few = dict.fromkeys(f"{data} ({found.n} images)" for (data, _), found in best.items() if not found.decidable)
+    return text + (f" Too few images for any difference to be significant: {', '.join(few)}." if few else "")
+
+
 def best_of(cells: Sequence[Cell]) -> Best | None:
     """The best of the cells of one data set and column.
 

@@ -10,7 +10,8 @@ import pytest
 from tables_helper import TABLE4, measured
 
 from bench.records.tables import build_table
-from bench.statistics.columns import LEVEL, Best, best_of_columns, sign_flips
+from bench.report.grid import build_grid
+from bench.statistics.columns import LEVEL, TEST, Best, best_of_columns, remark, sign_flips, ties_of
 from bench.statistics.paired import holm, permutation_p
 
 
@@ -84,3 +85,27 @@ def test_partial_and_infinite_rows_are_left_out(tmp_path: Path) -> None:
 def test_one_row_alone_is_not_the_best(tmp_path: Path) -> None:
     measured(tmp_path, "RRDB", numbered([30, 31, 32]))
     assert best_of_columns(build_table(TABLE4, tmp_path)) == {}
+
+
+def test_reports_set_in_bold_what_is_not_significantly_worse(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    base = rng.normal(28, 3, 20)
+    for row, gain in {"RRDB": 1.0, "EDSR": 1.0 - rng.normal(0.02, 0.5, 20), "SRCNN": 0.0}.items():
+        measured(tmp_path, row, numbered(base + gain))
+        measured(tmp_path, row, numbered((base + gain)[:5]), "Set14")
+    grid = build_grid(build_table(TABLE4, tmp_path))
+    bold = {
+        (cell.source.row, cell.source.dataset)
+        for cell in grid.measured
+        if cell.measured is not None and cell.measured.bold
+    }
+    assert {place for place in bold if place[1] == "Set5"} == {("RRDB", "Set5"), ("EDSR", "Set5")}
+    assert len([place for place in bold if place[1] == "Set14"]) == 1  # five images: the best alone
+    assert {place[1] for place in grid.ties} == {"Set5"}
+    assert grid.remarks[-1].startswith(f"Not significantly worse than the best of a column: {TEST}.")
+    assert grid.remarks[-1].endswith("Too few images for any difference to be significant: Set14 (5 images).")
+
+
+def test_nothing_is_said_of_tests_where_nothing_was_tested(tmp_path: Path) -> None:
+    best = best_of_columns(build_table(TABLE4, tmp_path))
+    assert (best, ties_of(best), remark(best)) == ({}, frozenset(), "")
