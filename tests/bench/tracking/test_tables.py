@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -281,8 +283,9 @@ def test_runs_that_an_earlier_version_nested_are_freed(tmp_path: Path, journal: 
     assert "mlflow.parentRunId" not in client.get_run(cell).data.tags
 
 
-def test_the_searches_of_the_docs(tmp_path: Path, journal: Journal) -> None:
+def test_the_searches_of_the_docs(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """docs/results.md shows these."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")  # for mlflow.search_runs
     Tracker(tmp_path).mirror(journal)
     text = (Path(__file__).resolve().parents[3] / "docs/results.md").read_text(encoding="utf-8")
     searches = [line.strip() for line in text.splitlines() if line.startswith("    ") and "kind = '" in line]
@@ -292,6 +295,12 @@ def test_the_searches_of_the_docs(tmp_path: Path, journal: Journal) -> None:
     assert experiment is not None
     names = [[r.info.run_name for r in client.search_runs([experiment.experiment_id], s)] for s in searches]
     assert names == [["Bicubic on Set5"], ["Bicubic"]]
+    (query,) = re.findall(r'filter_string="([^"]+)"', text)
+    frame = mlflow.search_runs([experiment.experiment_id], query)
+    assert list(frame["params.row"]) == ["Bicubic"]
+    assert list(frame["metrics.psnr_y"]) == [28.5]
+    shown = re.findall(r"print\(runs\[\[(.*?)\]\]\)", text)[0]
+    assert set(re.findall(r'"([^"]+)"', shown)) <= set(frame.columns)
 
 
 def test_a_table_of_your_own_is_mirrored_by_what_its_journal_holds(tmp_path: Path) -> None:
