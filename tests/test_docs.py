@@ -68,7 +68,7 @@ def name_of(page: Path) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a reader has: the weights that ship, and some images."""
+    """What a reader has: the weights and the records that ship, and some images."""
     rng = np.random.default_rng(0)
     smooth = np.asarray(Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).resize((96, 72)))
     noisy = np.clip(smooth + rng.normal(0, 4, smooth.shape), 0, 255).round().astype(np.uint8)
@@ -82,6 +82,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = tmp_path / "bench/weights"
     weights.mkdir(parents=True)
     (weights / "trained").symlink_to(ROOT / "bench/weights/trained")
+    (tmp_path / "reports").symlink_to(ROOT / "reports")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HCFLOW_OFFLINE", "1")
     monkeypatch.delenv("HCFLOW_DATA", raising=False)

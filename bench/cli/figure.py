@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, positive, suite_of
+from bench.cli.options import add_out, add_suite, add_table, positive, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import say, subparser
 
@@ -83,7 +83,7 @@ def _figure(args: argparse.Namespace) -> int:
     number = args.table or _TABLES.get(args.kind)
     if number is None and args.suite is None:
         raise BenchError(f"figure {args.kind}: expected --table N or --suite FILE, got neither")
-    table = build_table(suite_of(number, args.suite, args.out), args.out)
+    table = build_table(shown_suite(number, args.suite, args.out), args.out)
     dataset = _dataset(args, table)
     target = _target(args, table, dataset)
     files.require()

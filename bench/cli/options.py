@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,27 @@ def suite_of(table: str | None, file: Path | None, out: Path) -> Suite:
     else:
         suite = load_suite((table or "").removeprefix("table"))
     return suite_with_runs(suite, load_journals(out, suite.name))
+
+
+def shown_suite(table: str | None, file: Path | None, out: Path) -> Suite:
+    """The suite to show of a folder: that of `--suite` where the file is there, else the installed or recorded one.
+
+    What a reader should know of it is printed on stderr.
+    """
+    from bench.records.texts import suite_in
+
+    if file is not None and (file.is_file() or not _recorded(file.stem, out)):
+        return suite_of(None, file, out)
+    known = suite_in(out, (file.stem if file is not None else table) or "")
+    if known.note:
+        print(f"note: {known.note}", file=sys.stderr)
+    return known.suite
+
+
+def _recorded(name: str, out: Path) -> bool:
+    from bench.records.journal import load_journals
+
+    return any("suite" in journal.texts for journal in load_journals(out, name)[-1:])
 
 
 def positive(text: str) -> int:

@@ -119,10 +119,9 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
-    loading("MLflow", "mlflow")
     tracker = Tracker(args.out, request.suite)
     with RunBar(quiet()) as bar, arithmetic(args.precision):
-        outcome = run(request, bar, tracker.mirror)
+        outcome = run(request, bar, tracker.later)
     _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
     return _exit_code(outcome)
 
@@ -220,7 +219,6 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
 
     table = build_table(request.suite, request.out)
     written = write_reports(table, request.out, request.out)
-    tracker.attach(outcome.journal, written)
     if not outcome.ran:
         print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
     shown = _part(table, request) if only else table
@@ -232,7 +230,9 @@ def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -
             f"To download them and run again: nox -s reproduce_table{number} -- --fetch"
         )
     if not quiet():
-        print("written: " + ", ".join(str(path) for path in written))
+        print("written: " + ", ".join(str(path) for path in written), flush=True)
+    tracker.attach(outcome.journal, written)  # the last: it may wait for MLflow
+    if not quiet():
         print(tracker.summary())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import add_out, add_style, add_suite, add_table, suite_of
+from bench.cli.options import add_out, add_style, add_suite, add_table, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -45,7 +45,7 @@ def _show(args: argparse.Namespace) -> int:
 
     if not args.out.is_dir():
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
-    grid = build_grid(build_table(suite_of(args.table, args.suite, args.out), args.out))
+    grid = build_grid(build_table(shown_suite(args.table, args.suite, args.out), args.out))
     if args.format == "text":
         print(render_text(grid, **text_options()), end="")
     elif args.format == "tex":

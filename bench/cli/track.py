@@ -33,7 +33,7 @@ def _track(args: argparse.Namespace) -> int:
     journals = load_journals(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
-    tracker = Tracker(args.out)
+    tracker = Tracker(args.out, warn=False)
     ended = [journal for journal in journals if not journal.alive]
     for journal in tracked(ended, "runs"):
         tracker.mirror(journal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
 import numpy as np
@@ -55,25 +55,74 @@ def _mean(values: Sequence[float]) -> float:
     return math.copysign(math.inf, signs.pop()) if signs else float(np.mean(values))
 
 
-def verdict(value: Estimate, published: str, direction: str) -> Verdict:
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a measured mean may be from a printed number and still be the same number.
+
+    Attributes:
+        low: the least number that is printed so, when rounded or truncated.
+        high: what every number that is printed so is below (for a negative number, above `low` and up to this).
+        draws: what the draws leave open, of a stochastic method: twice the standard error of the difference. The
+            printed mean had draws of its own; as many as here are assumed, so that its error is as large as ours and
+            that of the difference is sqrt(2) times ours.
+        machines: how far means by the same code with other devices or library versions were seen to be.
+    """
+
+    low: Decimal
+    high: Decimal
+    draws: float = 0.0
+    machines: float = 0.0
+
+    @classmethod
+    def of(cls, published: str, draw_stderr: float = 0.0, machines: float = 0.0) -> Tolerance:
+        """Of a printed number.
+
+        Args:
+            published: as printed: its digits matter.
+            draw_stderr: see Estimate.
+            machines: see the attribute.
+
+        Raises:
+            BenchError: it is no number.
+        """
+        printed = decimal(published)
+        unit = Decimal(1).scaleb(int(printed.as_tuple().exponent))
+        below = unit if printed <= 0 else unit / 2  # rounding takes half a unit, truncation a whole one away from 0
+        above = unit if printed >= 0 else unit / 2
+        return cls(printed - below, printed + above, 2 * math.sqrt(2) * draw_stderr, machines)
+
+    def holds(self, mean: float) -> bool:
+        """Whether a finite mean is the printed number."""
+        measured = Decimal(repr(mean))  # its shortest decimal: 28.415 is a tie, as it reads
+        slack = Decimal(self.draws) + Decimal(self.machines)
+        if slack:
+            return self.low - slack <= measured <= self.high + slack
+        truncated_up = self.low < 0 and self.low + self.high < 0
+        if truncated_up:  # of a negative number, away from zero is down
+            return self.low < measured <= self.high
+        return (self.low <= measured if self.low > 0 else self.low < measured) and measured < self.high
+
+    def __str__(self) -> str:
+        parts = [f"{self.low} to {self.high} is printed so"]
+        parts += [f"± {self.draws:.2g} for the draws"] if self.draws else []
+        parts += [f"± {self.machines:.2g} for other machines"] if self.machines else []
+        return ", ".join(parts)
+
+
+def verdict(value: Estimate, published: str, direction: str, machines: float = 0.0) -> Verdict:
     """Whether a measured value holds what was printed.
 
-    It matches where rounding or truncating it to the printed digits gives the published value, or where it is off by
-    no more than twice the standard error that the draws of a stochastic method leave.
+    It matches where it is within the `Tolerance` of the printed number: what rounding or truncating to its digits
+    takes away, what the draws of a stochastic method leave open, and what other machines were seen to change.
     """
     if math.isnan(value.mean):
         return "differs"
     if math.isinf(value.mean):
         return "better" if (value.mean > 0) == (direction == "higher") else "differs"
-    printed = decimal(published)
-    unit = Decimal(1).scaleb(int(printed.as_tuple().exponent))
-    measured = Decimal(repr(value.mean))  # its shortest decimal: 28.415 is a tie, as it reads
-    if printed in (measured.quantize(unit, ROUND_HALF_UP), measured.quantize(unit, ROUND_DOWN)):
+    if Tolerance.of(published, value.draw_stderr, machines).holds(value.mean):
         return "matches"
-    difference = measured - printed
-    if abs(difference) <= unit / 2 + Decimal(2 * value.draw_stderr):
-        return "matches"
-    return "better" if (difference > 0) == (direction == "higher") else "differs"
+    above = Decimal(repr(value.mean)) > decimal(published)
+    return "better" if above == (direction == "higher") else "differs"
 
 
 def decimal(published: str) -> Decimal:

@@ -97,6 +97,10 @@ class Journal:
         entries: one per row and data set.
         finished: ISO 8601, UTC; None while it runs, and for ever where it was killed.
         seconds: of wall time.
+        texts: what the run was made with, so that the folder can be shown where that is missing or another: "suite"
+            (text of the .toml file), "published" (of its CSV file) and "manifests" (data set -> text). Empty in the
+            journals of earlier versions.
+        mirrored: seconds that MLflow took, and of them those that the run waited for; empty where it was not told.
     """
 
     out: Path
@@ -109,14 +113,16 @@ class Journal:
     entries: list[Entry] = field(default_factory=list)
     finished: str | None = None
     seconds: float | None = None
+    texts: Json = field(default_factory=dict)
+    mirrored: Json = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, out: Path, table: str, command: Json, provenance: Json) -> Journal:
+    def begin(cls, out: Path, table: str, command: Json, provenance: Json, texts: Json | None = None) -> Journal:
         """The journal of a run that starts now, written."""
         moment = datetime.now(UTC)
         name = f"{moment:%Y%m%dT%H%M%S%fZ}-{uuid4().hex[:6]}"
         started = moment.isoformat(timespec="milliseconds")
-        journal = cls(out, name, table, started, command, provenance, this_process())
+        journal = cls(out, name, table, started, command, provenance, this_process(), texts=texts or {})
         journal.save()
         return journal
 
@@ -192,8 +198,12 @@ def texts(value: object) -> list[str]:
 
 def _check(journal: Journal, path: Path) -> None:
     texts = (journal.run, journal.table, journal.started)
-    tables = (journal.command, journal.provenance, journal.process)
+    tables = (journal.command, journal.provenance, journal.process, journal.texts, journal.mirrored)
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in tables):
+        raise TypeError("expected a journal, got other types")
+    known = [journal.texts.get("suite", ""), journal.texts.get("published", "")]
+    manifests = journal.texts.get("manifests", {})
+    if not isinstance(manifests, dict) or not all(isinstance(t, str) for t in (*known, *manifests.values())):
         raise TypeError("expected a journal, got other types")
     if journal.run != path.stem:
         raise ValueError(f"expected the journal of {path.stem}, got that of {journal.run}")

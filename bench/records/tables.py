@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +11,30 @@ from pathlib import Path
 from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure, NotApplicable
 from bench.records import store
-from bench.records.estimates import Estimate, Verdict, decimals_of, verdict
+from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
+from bench.records.machines import spread
 from bench.records.own_rows import with_own_rows
-from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
+from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image of a cell: its values under both measures, one per draw."""
+    """One image of a cell.
+
+    Attributes:
+        id: its name.
+        common: values under the common measure, one per draw.
+        as_published: values under the measure of the published number.
+        pixels: SHA-256 of its HR pixels.
+        seconds: that the method took for one draw, where that is known.
+    """
 
     id: str
     common: tuple[float, ...]
     as_published: tuple[float, ...]
+    pixels: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Cell:
         key: digest of the restoration that the value was taken of; empty where there is none.
         images: values per image.
         runs: names of the runs that made them.
+        tolerance: how far from the published value still matches; None where nothing is compared.
     """
 
     table: str
@@ -77,6 +89,7 @@ class Cell:
     key: str
     images: tuple[Image, ...]
     runs: frozenset[str]
+    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True)
@@ -125,17 +138,47 @@ def build_table(suite: Suite, out: Path) -> Table:
     cells: list[Cell] = []
     for row in suite.rows:
         for dataset in datasets:
-            entry, remark = _best(out, candidates.get((row.name, dataset), []))
+            known = candidates.get((row.name, dataset), [])
+            journal, entry, remark = _best(out, known)
             entry = entry or Entry(row.name, dataset, "not run", f"not run yet: {_command(suite, row)}")
-            cells += cells_of(suite, row, out, entry, remark)
+            runs = [one for one in known if one[0] is not journal] if journal is not None else []
+            cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
     return Table(suite, datasets, tuple(cells), tuple(journal for journal in journals if journal.run in used))
 
 
-def cells_of(suite: Suite, row: Row, out: Path, entry: Entry, remark: str = "") -> list[Cell]:
-    """The cells of a row and a data set, one per column, from a journal's entry and the records it points to."""
+def shown_entries(out: Path, table: str) -> dict[tuple[str, str], tuple[Journal, Entry]]:
+    """(row, data set) -> the run that a table shows there and its entry; only where something was measured."""
+    best = {place: _best(out, known) for place, known in _candidates(load_journals(out, table)).items()}
+    return {place: (run, entry) for place, (run, entry, _) in best.items() if run is not None and entry is not None}
+
+
+def cells_of(
+    suite: Suite,
+    row: Row,
+    out: Path,
+    entry: Entry,
+    remark: str = "",
+    journal: Journal | None = None,
+    others: Sequence[tuple[Journal, Entry]] = (),
+) -> list[Cell]:
+    """The cells of a row and a data set, one per column, from a journal's entry and the records it points to.
+
+    Args:
+        suite: the table.
+        row: of it.
+        out: results folder.
+        entry: of the journal.
+        remark: what to say of it.
+        journal: of the entry.
+        others: further runs of the same place, which may tell what other machines change.
+    """
     known = {one.digest: _read(out, one.digest, entry) for one in entry.restored}
-    return [_Place(suite, row, entry, known, column, remark).cell() for column in suite.columns]
+
+    def machines(restored: Restored, measure: str) -> float:
+        return 0.0 if journal is None else spread(out, (journal, entry), others, restored, measure)
+
+    return [_Place(suite, row, entry, known, column, remark, machines).cell() for column in suite.columns]
 
 
 def _read(out: Path, digest: str, entry: Entry) -> Mapping[str, store.Merged]:
@@ -154,14 +197,16 @@ def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple
     return found
 
 
-def _best(out: Path, candidates: list[tuple[Journal, Entry]]) -> tuple[Entry | None, str]:
+def _best(out: Path, candidates: list[tuple[Journal, Entry]]) -> tuple[Journal | None, Entry | None, str]:
     """The newest entry with all its images; else the one with most; and what to say of it where it is not the newest.
+
+    With it the run that it is of, where that measured anything.
 
     So a quick look with `--limit 1` after a change of code does not hide what was complete before it.
     """
     restored = [(journal, entry) for journal, entry in candidates if entry.restored]
     if not restored:
-        return (candidates[0][1] if candidates else None), ""
+        return None, (candidates[0][1] if candidates else None), ""
     best, most = 0, -1
     for index, (_, entry) in enumerate(restored):
         count = min(len(_read(out, one.digest, entry)) for one in entry.restored)
@@ -171,9 +216,9 @@ def _best(out: Path, candidates: list[tuple[Journal, Entry]]) -> tuple[Entry | N
             break
     journal, entry = restored[best]
     if best == 0:
-        return entry, ""
+        return journal, entry, ""
     commit = str(journal.provenance.get("commit", "unknown"))[:12]
-    return entry, f"measured by the run {journal.run} (commit {commit}); later runs cover fewer images"
+    return journal, entry, f"measured by the run {journal.run} (commit {commit}); later runs cover fewer images"
 
 
 @dataclass(frozen=True)
@@ -186,6 +231,7 @@ class _Place:
     known: Mapping[str, Mapping[str, store.Merged]]
     column: Column
     remark: str
+    machines: Callable[[Restored, str], float]
 
     def cell(self) -> Cell:
         common, as_published = measures_of(self.row, self.column)
@@ -195,7 +241,8 @@ class _Place:
         published = self.suite.published_value(self.row, self.entry.dataset, self.column)
         value = Estimate.of([image.common for image in images]) if images else None
         own = Estimate.of([image.as_published for image in images]) if images else None
-        verdict_, reason = self._judge(own, published, excluded, (common, as_published))
+        tolerance = self._tolerance(own, published, pair[1], as_published)
+        verdict_, reason = self._judge(own, published, excluded, (common, as_published), tolerance)
         comparable = own is not None and published is not None and verdict_ != "partial"
         metric = common.of
         return Cell(
@@ -203,8 +250,16 @@ class _Place:
             metric.direction, decimals_of(published, metric.decimals), common.id, as_published.id, temperature,
             published, value, own, own.mean - float(published) if comparable and own and published else None, verdict_,
             reason, self._remarks(pair[0], images), self.entry.total, pair[0].digest if pair[0] else "", images,
-            self._runs(pair, (common, as_published), images),
+            self._runs(pair, (common, as_published), images), tolerance,
         )  # fmt: skip
+
+    def _tolerance(
+        self, value: Estimate | None, published: str | None, restored: Restored | None, measure: Measure
+    ) -> Tolerance | None:
+        """Of a value of the whole data set with a published one beside it."""
+        if value is None or published is None or restored is None or value.n < self.entry.total:
+            return None
+        return Tolerance.of(published, value.draw_stderr, self.machines(restored, measure.id))
 
     def _restored(self, measure: Measure) -> Restored | None:
         """The restoration of this entry that a measure was taken of."""
@@ -221,12 +276,13 @@ class _Place:
             return (), ()
         places = [(self.known[r.digest], r.measures[m.id]) for r, m in zip(pair, measures, strict=True) if r]
         for id_ in sorted(places[0][0].keys() & places[1][0].keys()):
-            values = [known[id_].values.get(digest) for known, digest in places]
+            values = [merged[id_].values.get(digest) for merged, digest in places]
             why = next((one.why for one in values if isinstance(one, NotApplicable)), None)
             if why is not None:
                 excluded.append(why)
             elif isinstance(values[0], tuple) and isinstance(values[1], tuple):
-                images.append(Image(id_, values[0], values[1]))
+                known = places[0][0][id_]
+                images.append(Image(id_, values[0], values[1], known.pixels, known.facts.get("seconds")))
         return tuple(images), tuple(excluded)
 
     def _judge(
@@ -235,6 +291,7 @@ class _Place:
         published: str | None,
         excluded: tuple[str, ...],
         measures: tuple[Measure, Measure],
+        tolerance: Tolerance | None,
     ) -> tuple[Verdict, str]:
         missing = next((self.entry.missing[m.id] for m in measures if m.id in self.entry.missing), "")
         problem = missing or self.entry.reason
@@ -247,7 +304,8 @@ class _Place:
             return "partial", problem or (f"{part}; not applicable: {excluded[0]}" if excluded else part)
         if published is None:
             return "no published value", ""
-        return verdict(value, published, measures[0].of.direction), ""
+        machines = tolerance.machines if tolerance is not None else 0.0
+        return verdict(value, published, measures[0].of.direction, machines), ""
 
     def _remarks(self, restored: Restored | None, images: tuple[Image, ...]) -> tuple[str, ...]:
         """Anomalies of the paper, and what the method did with images that it could not take as a whole."""
@@ -275,8 +333,8 @@ class _Place:
 
 
 def _command(suite: Suite, row: Row) -> str:
-    number = suite.name.removeprefix("table")
-    what = f"--table {number}" if not suite.folder.name or suite.source else f"--suite {suite.name}.toml"
+    installed = suite.name in suite_names()
+    what = f"--table {suite.name.removeprefix('table')}" if installed else f"--suite {suite.name}.toml"
     return f"python -m bench run {what} --method '{row.name}'"
 
 

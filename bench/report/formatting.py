@@ -18,10 +18,10 @@ SYMBOLS: dict[Verdict, str] = {
     "not run": "–",
 }
 MEANINGS: dict[Verdict, str] = {
-    "matches": "the published value when rounded or truncated to its digits, or off by no more than twice the standard "
-    "error that the draws of a stochastic method leave",
-    "better": "further from the published value than digits and draws explain, on the better side",
-    "differs": "further from the published value than digits and draws explain, on the worse side",
+    "matches": "the published value when rounded or truncated to its digits, or within what the draws of a stochastic "
+    "method leave open (twice the standard error of the difference) and what other machines were seen to change",
+    "better": "further from the published value than digits, draws and machines explain, on the better side",
+    "differs": "further from the published value than digits, draws and machines explain, on the worse side",
     "partial": "some images of the data set are not measured yet; never compared",
     "no published value": "the paper prints no value here, so there is nothing to compare with",
     "not run": "nothing was measured; the reason is given",

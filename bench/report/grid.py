@@ -15,19 +15,24 @@ from bench.report import formatting, notes
 from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
 from bench.report.ranking import Rank, ranks
 from bench.report.slots import Gap, Key, Number
+from bench.statistics import columns
 from bench.suites.suite import Row
 
 _Ranks = Mapping[Place, tuple[Rank, bool]]
 
 
-def build_grid(table: Table, ties: frozenset[Place] = frozenset()) -> Grid:
+def build_grid(table: Table, ties: frozenset[Place] | None = None) -> Grid:
     """Decide what stands where.
 
     Args:
         table: cells with their verdicts.
-        ties: places whose measured value is not significantly worse than the best one of their column.
+        ties: places whose measured value is not significantly worse than the best one of their column; None: tested as
+            `bench.statistics.columns` says, which a remark tells.
     """
-    return _Builder(table, ties).grid()
+    if ties is not None:
+        return _Builder(table, ties).grid()
+    best = columns.best_of_columns(table)
+    return _Builder(table, columns.ties_of(best), columns.remark(best)).grid()
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class _Builder:
 
     table: Table
     ties: frozenset[Place]
+    tested: str = ""
 
     def grid(self) -> Grid:
         """The grid."""
@@ -51,7 +57,7 @@ class _Builder:
             tuple(self._row(row) for row in suite.rows),
             self._footnotes,
             self._reasons,
-            tuple(notes.remarks(table)),
+            (*notes.remarks(table), *([self.tested] if self.tested else [])),
             tuple(tuple(notes.provenance(run)) for run in table.runs),
             self.ties,
         )

@@ -36,6 +36,7 @@ def _cell(drawn: GridCell, ours: bool) -> dict[str, object]:
         "stderr_as_published": as_published.stderr if as_published else None,
         "difference": _number(cell.difference),
         "verdict": cell.verdict,
+        "tolerance": str(cell.tolerance) if cell.tolerance else "",
         "rank": drawn.measured.rank if drawn.measured else "",
         "not_worse": drawn.measured.not_worse if drawn.measured else False,
         "ours": ours,

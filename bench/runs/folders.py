@@ -17,6 +17,7 @@ from bench.records import store
 from bench.records.journal import Entry, Journal, Restored, now
 from bench.runs.planning import FILES, measure_files
 from bench.runs.provenance import provenance
+from bench.runs.recording import recorded_texts
 from bench.runs.scoring import FAULTS, checked
 from bench.runs.specifications import measure_digest
 from bench.runs.thumbnails import save_thumbnails
@@ -180,7 +181,8 @@ def record(suite: Suite, name: str, folders: Folders, scored: Sequence[Scored], 
     taken = {measure for one in scored for measure in one.values}
     measures = {text: measure_digest(Measure.parse(text), device) for text in sorted(taken)}
     command = {"rows": [name], "datasets": [folders.dataset], "limit": None, "also": [], "own_rows": [_json(row)]}
-    journal = Journal.begin(out, suite.name, command, provenance(device))
+    texts = recorded_texts(suite, [folders.dataset])
+    journal = Journal.begin(out, suite.name, command, provenance(device), texts)
     with store.Writer(out, journal.run, specification) as writer:
         for one in scored:
             values = {measures[text]: value for text, value in one.values.items()}

@@ -18,6 +18,7 @@ from bench.records.journal import Entry, Journal, now
 from bench.runs.images import ImageRun, Job
 from bench.runs.planning import datasets_of, measure_faults, why_not
 from bench.runs.provenance import provenance
+from bench.runs.recording import recorded_texts
 from bench.runs.scoring import FAULTS, Scoring
 from bench.suites.suite import Row, Suite, measures_of
 
@@ -95,7 +96,7 @@ def run(request: Request, progress: Progress, on_row: Callable[[Journal], None])
     """
     manifests, fallback = datasets_of(request.suite, request.datasets)
     make_folder(request.out)
-    journal = _begin(request)
+    journal = _begin(request, manifests)
     started = time.monotonic()
     places = [(row, manifest) for row in request.rows for manifest in manifests]
     reasons = {(row.name, manifest.name): why_not(row, manifest) for row, manifest in places}
@@ -113,7 +114,7 @@ def run(request: Request, progress: Progress, on_row: Callable[[Journal], None])
     return Outcome(journal, tuple(problems), len(runnable), fallback)
 
 
-def _begin(request: Request) -> Journal:
+def _begin(request: Request, manifests: Sequence[Manifest]) -> Journal:
     command: dict[str, Any] = {
         "rows": [row.name for row in request.rows],
         "datasets": list(request.datasets),
@@ -121,7 +122,8 @@ def _begin(request: Request) -> Journal:
         "also": list(request.also),
         "own_rows": list(request.own_rows),
     }
-    return Journal.begin(request.out, request.suite.name, command, provenance(request.device))
+    texts = recorded_texts(request.suite, [manifest.name for manifest in manifests])
+    return Journal.begin(request.out, request.suite.name, command, provenance(request.device), texts)
 
 
 def _images(request: Request, manifest: Manifest) -> tuple[ImageEntry, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import tomllib
 from collections import Counter
@@ -134,6 +135,7 @@ class Suite:
         describe: CSV columns that describe a row.
         notes: see Note.
         folder: where its file is.
+        csv: text of the CSV file, where the suite was not read from a folder but from a run's journal.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Suite:
     describe: tuple[str, ...]
     notes: tuple[Note, ...]
     folder: Path
+    csv: str | None = None
 
     def published_value(self, row: Row, dataset: str, column: Column) -> str | None:
         """The published number as printed (its digits matter), or None where there is none."""
@@ -163,9 +166,8 @@ class Suite:
         """The line of the published CSV file that belongs to a row, or what the row says of itself."""
         if not row.key:
             return row.describe
-        lines = [
-            line for line in _csv(self.folder, self.published) if all(line.get(k) == v for k, v in row.key.items())
-        ]
+        known = _csv(self.folder, self.published) if self.csv is None else _csv_lines(self.csv, self.published)
+        lines = [line for line in known if all(line.get(k) == v for k, v in row.key.items())]
         if len(lines) != 1:
             raise BenchError(f"{self.name} row {row.name}: expected one line {row.key} in {self.published}")
         return lines[0]
@@ -251,14 +253,14 @@ def read_suite(path: Path) -> Suite:
         raise BenchError(f"{path}: expected TOML in UTF-8, got other bytes") from None
 
 
-def parse_suite(name: str, text: str, folder: Path) -> Suite:
-    """A suite of the text of its file; `folder` is where its CSV file is looked for."""
+def parse_suite(name: str, text: str, folder: Path, published: str | None = None) -> Suite:
+    """A suite of the text of its file; `folder` is where its CSV file is looked for, unless its text is given."""
     try:
         raw = build(_SuiteFile, tomllib.loads(text), name)
         columns = tuple(Column(one.id, Measure.parse(one.measure), one.temperature) for one in raw.columns)
         suite = Suite(
             name, raw.title, raw.source, raw.scale, raw.datasets, columns, raw.rows, raw.fallback, raw.draws,
-            raw.published, raw.published_column, raw.describe, raw.notes, folder,
+            raw.published, raw.published_column, raw.describe, raw.notes, folder, published,
         )  # fmt: skip
         _check(suite)
     except tomllib.TOMLDecodeError as error:
@@ -333,15 +335,38 @@ def _refuse(wrong: bool, message: str) -> None:
         raise BenchError(message)
 
 
+def text_of_csv(suite: Suite) -> str:
+    """The text of a suite's published values; empty for a suite that has no CSV file."""
+    if suite.csv is not None or not suite.published:
+        return suite.csv or ""
+    path = _csv_path(suite.folder, suite.published)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BenchError(f"{path}: expected CSV in UTF-8, got other bytes") from None
+
+
 @lru_cache(maxsize=16)
 def _csv(folder: Path, name: str) -> tuple[Mapping[str, str], ...]:
+    path = _csv_path(folder, name)
+    try:
+        return _csv_lines(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: expected CSV with a head line, got a mistake: {error}") from None
+
+
+def _csv_path(folder: Path, name: str) -> Path:
     """The published values: beside the suite, or in `published/` below it."""
     paths = [path for path in (folder / "published" / name, folder / name) if path.is_file()]
     if not paths:
         raise BenchError(f"expected published values in {folder / name}, got no such file")
+    return paths[0]
+
+
+@lru_cache(maxsize=16)
+def _csv_lines(text: str, where: str) -> tuple[Mapping[str, str], ...]:
     try:
-        with paths[0].open(newline="", encoding="utf-8") as stream:
-            lines = list(csv.DictReader(stream, restval="", strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BenchError(f"{paths[0]}: expected CSV with a head line, got a mistake: {error}") from None
+        lines = list(csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True))
+    except csv.Error as error:
+        raise BenchError(f"{where}: expected CSV with a head line, got a mistake: {error}") from None
     return tuple({str(k).strip(): str(v).strip() for k, v in line.items()} for line in lines)

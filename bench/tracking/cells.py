@@ -100,8 +100,14 @@ def line(cell: Cell) -> dict[str, str]:
     }
 
 
-def description(suite: Suite, cells: Iterable[Cell]) -> str:
-    """Markdown for the overview page of a run: the measured cells as a table, as many as fit."""
+def description(suite: Suite, cells: Iterable[Cell], report: str) -> str:
+    """Markdown for the overview page of a run: the measured cells as a table, as many as fit, and a link to the report.
+
+    Args:
+        suite: the table.
+        cells: of the run.
+        report: address of the rendered table.
+    """
     lines = [line(cell) for cell in cells if cell.value is not None]
     text = f"**{_plain(formatting.heading(suite))}: {_plain(suite.title)}**\n\n"
     if not lines:
@@ -113,7 +119,7 @@ def description(suite: Suite, cells: Iterable[Cell]) -> str:
             text += f"\nand {len(lines) - number} more: see the artifact cells.json\n"
             break
         text += following
-    return text + f"\nThe whole report is the artifact tables/{suite.name}.html."
+    return text + f"\n[The whole report]({report})"
 
 
 def seconds_per_image(facts: Iterable[dict[str, float]]) -> dict[str, float]:

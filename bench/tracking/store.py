@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sqlite3
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -184,10 +185,12 @@ def provenance_tags(provenance: Mapping[str, Any]) -> dict[str, str]:
 
 
 def in_one_line(error: Exception) -> str:
-    """What went wrong, for a warning."""
-    message = str(error).splitlines()[0][:400] if str(error) else "no message"
+    """What went wrong, for a warning: of a connection that failed, what the system said of it."""
+    message = str(error).splitlines()[0] if str(error) else "no message"
+    if said := re.search(r"\[Errno -?\d+\] ([^\[\]()'\"<>]+)", message):
+        return said[1].strip()
     kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return f"{kind}{without_password(message)}"
+    return textwrap.shorten(f"{kind}{without_password(message)}", 300)
 
 
 def without_password(text: str) -> str:

@@ -13,7 +13,7 @@ FLOORS = [
     {"downloads", "metrics", "methods"},
     {"suites"},
     {"records"},
-    {"datasets", "weights"},
+    {"datasets", "weights", "statistics"},
     {"runs"},
     {"report"},
     {"tracking"},

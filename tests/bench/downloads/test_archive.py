@@ -76,9 +76,7 @@ def test_paths_that_lead_elsewhere(tmp_path: Path, name: str, kind: str) -> None
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_what_is_no_plain_file(tmp_path: Path, kind: bytes) -> None:
-    with pytest.raises(
-        BenchError, match=r"expected HR/a.png to be a plain file, got a (link|device or pipe)"
-    ):
+    with pytest.raises(BenchError, match=r"expected HR/a.png to be a plain file, got a (link|device or pipe)"):
         unpack(tarred(tmp_path / "x", special(kind)), tmp_path / "out")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.records.estimates import Estimate, Verdict, decimals_of, verdict
+from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 
 
 def exactly(mean: float, draw_stderr: float = 0.0) -> Estimate:
@@ -61,6 +64,33 @@ def test_infinite_values_are_kept_and_counted(values: list[list[float]], mean: f
 )
 def test_verdicts(mean: float, published: str, direction: str, expected: Verdict) -> None:
     assert verdict(exactly(mean), published, direction) == expected
+
+
+@settings(deadline=None)
+@given(st.integers(-3000, 3000), st.integers(0, 3), st.integers(-12, 12))
+def test_without_draws_it_is_rounding_or_truncating(digits: int, places: int, tenths: int) -> None:
+    """Around every printed number, in steps of a tenth of its unit, ties and whole units among them."""
+    unit = Decimal(1).scaleb(-places)
+    printed = digits * unit
+    measured = Decimal(repr(float(printed + tenths * unit / 10)))
+    printed_so = (measured.quantize(unit, ROUND_HALF_UP), measured.quantize(unit, ROUND_DOWN))
+    assert Tolerance.of(str(printed)).holds(float(measured)) == (printed in printed_so)
+
+
+def test_what_the_draws_leave_open_is_twice_the_error_of_a_difference_of_two_means() -> None:
+    tolerance = Tolerance.of("27.02", 0.05)
+    assert tolerance.draws == pytest.approx(2 * math.sqrt(0.05**2 + 0.05**2))
+    assert (tolerance.low, tolerance.high) == (Decimal("27.015"), Decimal("27.03"))
+    assert tolerance.holds(27.015 - 0.1414)
+    assert not tolerance.holds(27.015 - 0.1415)
+    assert tolerance.holds(27.03 + 0.1414)
+    assert not tolerance.holds(27.03 + 0.1415)
+    assert str(tolerance) == "27.015 to 27.03 is printed so, ± 0.14 for the draws"
+
+
+def test_what_other_machines_changed_is_allowed_for() -> None:
+    assert verdict(exactly(28.4149), "28.42", "higher") == "differs"
+    assert verdict(exactly(28.4149), "28.42", "higher", machines=0.0002) == "matches"
 
 
 def test_a_stochastic_value_matches_within_what_its_draws_leave_open() -> None:
