@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from bench.errors import BenchError
-from hcflow.cli.entry import add_version, program, run_command
+from hcflow.cli.entry import Parser, add_version, program, run_command
 
 COMMANDS = {
     "run": ("run", "measure a table"),
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = program("bench")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=name,
         description="Run the tables of the paper, show and report them, and manage data sets and weights.",
         epilog=_EXAMPLES.format(name),

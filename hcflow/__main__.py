@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from hcflow.cli.entry import add_version, program, run_command
+from hcflow.cli.entry import Parser, add_version, program, run_command
 from hcflow.errors import HCFlowError
 
 COMMANDS = {
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; bad input is one line on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = program("hcflow")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=name,
         description="HCFlow: image super-resolution x4 and x8, and rescaling x4, with a normalizing flow.",
         epilog=_EXAMPLES.format(name),

@@ -38,7 +38,7 @@ def fetch(manifest: Manifest, watcher: Watcher | None = None, offline: bool = Fa
     sources = [source for source in manifest.sources if source.kind in ("files", "archive")]
     if wanted and not sources:
         notes = "; ".join(source.note for source in manifest.sources if source.note)
-        raise BenchError(f"{manifest.name}: expected a source to download from, got a manual one: {notes}")
+        raise BenchError(f"{manifest.name}: expected a source to download from, got none; by hand: {notes}")
     if wanted:
         refuse_offline(offline, f"download {manifest.name}")
     for source in sources:

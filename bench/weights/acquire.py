@@ -67,7 +67,7 @@ def fetch(name: str, watcher: Watcher | None = None, offline: bool = False, repl
     entry = weight_entry(name)
     _refuse_foreign(entry)
     if not entry.urls:
-        raise BenchError(f"{name}: expected a source to download from, got a manual one: {how_to_get(entry)}")
+        raise BenchError(f"{name}: expected a source to download from, got none; {how_to_get(entry)}")
     recorded = None if replace else recorded_digests().read().get(name)
     if entry.path.is_file():
         try:

@@ -14,12 +14,32 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
-__all__ = ["add_version", "loading", "program", "quiet", "run_command", "say", "subparser", "verbose"]
+__all__ = ["Parser", "add_version", "loading", "program", "quiet", "run_command", "say", "subparser", "verbose"]
 
 _DISTRIBUTION = "hcflow-bench"
 _LONGEST_LINE = 2000  # of an error: a text of a user's file may be in it
 _verbosity = 0  # of the command that this process runs: -1 with --quiet, 1 with --verbose
+
+
+_INVALID_CHOICE = r"argument (.+): invalid choice: '(.*?)'(?:, maybe you meant .*\?)? \(choose from (.*)\)"
+
+
+class Parser(argparse.ArgumentParser):
+    """A main parser whose errors, and those of its sub-commands, are one line with a suggestion."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line on stderr, and exit with code 2."""
+        choice = re.fullmatch(_INVALID_CHOICE, message, re.DOTALL)
+        if choice is not None:
+            choices = choice[3].replace("'", "").split(", ")
+            near = difflib.get_close_matches(choice[2], choices, 1)
+            message = f"{choice[1]}: expected one of {', '.join(choices)}, got {choice[2]!r}"
+            message += f"; did you mean {near[0]}?" if near else ""
+        stop = "" if message.endswith("?") else ";"
+        print(f"error: {_line(ValueError(message))}{stop} `{self.prog} --help` explains", file=sys.stderr)
+        sys.exit(2)
 
 
 def program(module: str) -> str:

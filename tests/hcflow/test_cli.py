@@ -306,3 +306,25 @@ def test_an_error_is_one_printable_line_of_bounded_length(checkpoints, tmp_path,
     assert len(error) < 2100
     assert "unknown key 'ppp" in error
     assert "choose from" in error
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "expected"),
+    [
+        ("hcflow", ["upscal"], "error: COMMAND: expected one of upscale, downscale, restore, "),
+        ("hcflow", ["upscal"], ", got 'upscal'; did you mean upscale? `python -m hcflow --help` explains\n"),
+        ("bench", ["shwo"], ", got 'shwo'; did you mean show? `python -m bench --help` explains\n"),
+        ("bench", ["show", "--table", "4", "--format", "jsn"], "--format: expected one of text, json"),
+        ("bench", ["weights", "lst"], "ACTION: expected one of list, show, import, fetch"),
+        ("bench", ["run"], "error: one of the arguments --table"),
+        ("hcflow", [], "error: the following arguments are required: COMMAND; `python -m hcflow --help` explains\n"),
+        ("hcflow", ["restore", "a", "-o", "b", "--checkpoint", "c", "--size", "x"], "expected WIDTHxHEIGHT such as"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line_with_a_suggestion(program, arguments, expected, capsys):
+    with pytest.raises(SystemExit) as ended:
+        import_module(f"{program}.__main__").main(arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1

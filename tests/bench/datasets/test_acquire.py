@@ -229,7 +229,7 @@ def test_an_archive_with_a_hostile_member(site: tuple[str, Path], tmp_path: Path
 
 def test_by_hand_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
-    with pytest.raises(BenchError, match="got a manual one: accept the terms"):
+    with pytest.raises(BenchError, match="got none; by hand: accept the terms"):
         acquire.fetch(toy(Source("manual", note="accept the terms")))
 
 

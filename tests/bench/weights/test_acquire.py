@@ -173,4 +173,4 @@ def test_on_the_command_line(root: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert error.count("\n") == 1
     assert main(["weights", "import", "--replace", "tensors", str(tmp_path / "y.pth")]) == 0
     assert main(["weights", "fetch", "hcflow"]) == 2
-    assert "got a manual one: by hand" in capsys.readouterr().err
+    assert "got none; by hand" in capsys.readouterr().err
