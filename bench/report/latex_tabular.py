@@ -178,7 +178,9 @@ class _Drawing:
         reasons = dict.fromkeys(cell.reason.number for cell in cells if cell.reason)
         if reasons and self.exact and not any(cell.measured for cell in cells):
             name += rf" \emph{{not run}}\textsuperscript{{{', '.join(map(str, reasons))}}}"
-        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}l}}{{\rlap{{{name}}}}} \\"]  # takes no width from columns
+        # It takes no width from the columns, and is broken where it is wider than the text, which TeX can then report.
+        boxed = rf"\rlap{{\parbox[t]{{\linewidth}}{{\raggedright\strut {name}\strut}}}}"
+        lines = [rf"\multicolumn{{{len(block) + 1}}}{{@{{}}l}}{{{boxed}}} \\"]
         return [*lines, *(text for line in row.lines for text in self._numbers(line, row, block))]
 
     def _numbers(self, line: Line, row: GridRow, block: Sequence[int]) -> Iterable[str]:

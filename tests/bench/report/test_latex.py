@@ -1,9 +1,11 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
+from bench.records.tables import Image
 from bench.report.grid import build_grid
 from bench.report.latex import STYLES, render_latex
 from bench.report.latex_tabular import escape
@@ -91,8 +93,6 @@ def test_compact_has_what_was_measured_beside_the_papers_values(mixed):
 
 
 def test_columns_that_are_too_many_stand_below_each_other(table_maker, tmp_path):
-    from bench.records.tables import Image
-
     suite = load_suite("table2")
     images = {"images": [Image("a", (28.0,), (28.0,))]}
     plan = {(suite.rows[0].name, "DIV2K", column.id): images for column in suite.columns}
@@ -132,6 +132,24 @@ def test_it_compiles_and_fits(table, style, tmp_path, request):
     hostile = "hostile" in request.node.name  # the name of a data set is never broken
     assert hostile or not [points for points in overfull if points > 1], done.stdout
     assert "Overfull \\vbox" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+@pytest.mark.parametrize(("name", "fits"), [("word " * 30, True), ("W" * 120, False)])
+def test_a_long_name_is_broken_and_one_that_cannot_be_is_seen(name, fits, table_maker, tmp_path):
+    """So that no name leaves its column unnoticed: the check above would see it."""
+    suite = load_suite("table4")
+    suite = replace(suite, rows=(replace(suite.rows[0], name=name.strip()), *suite.rows[1:]))
+    images = {"images": [Image("a", (28.0,), (28.0,))]}
+    grid = build_grid(table_maker(suite, tmp_path, {(name.strip(), "Set5", "psnr_y"): images}))
+    text = render_latex(grid, "compact")
+    (tmp_path / "report.tex").write_text(DOCUMENT % (text.splitlines()[0].removeprefix("% "), text), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    in_table = [float(one) for one in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout)]
+    assert (max(in_table, default=0.0) <= 1) is fits, done.stdout[-2000:]
 
 
 @pytest.mark.slow
