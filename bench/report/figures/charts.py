@@ -114,7 +114,11 @@ def _figure(name: str, title: str, plot: Plot) -> Markup:
     about = f"{plot.y.label}, over {across}. " + " ".join(
         f"{_said(one, p, plot)}." for one in plot.series for p in one.points[:8]
     )
-    rows = [(one.name, f"{p.temperature:g}", *_values(p, plot), p.images) for one in plot.series for p in one.points]
+    rows = [
+        (one.name, f"{p.temperature:g}" if one.draws else "–", *_values(p, plot), p.images)
+        for one in plot.series
+        for p in one.points
+    ]
     heads = ("Method", "τ", *(axis.title for axis in (plot.x, plot.y) if axis), "Images")
     notes = _notes(plot.left_out, any(p.partial for p in points), [a for a in (plot.x, plot.y) if a])
     return page.wrap(name, title, svg.chart(name, title, about, [*drawn, *labels]), legend, notes, heads, rows)

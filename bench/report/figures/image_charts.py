@@ -79,10 +79,10 @@ def spread(name: str, dataset: str, rows: Sequence[Ranked]) -> Markup:
         base = top + _STRIP * number + 26
         drawn.append(svg.text(0, base - 13, f"{page.short(one.row)}, mean {axis.text(one.mean)}"))
         drawn.append(svg.line(x.start, base, x.end, base))
-        drawn.append(svg.line(x(one.mean), base - 10, x(one.mean), base + 10, "mean"))
         for image, value in one.images:
             said = f"{one.row}, {image}: {axis.text(value)}"
             drawn.append(svg.mark(x(value), base, said, number, one.partial, stops, bar=True))
+        drawn.append(svg.line(x(one.mean), base - 11, x(one.mean), base + 11, "mean"))
     ends = [(one.row, *one.ends) for one in rows]
     about = " ".join(f"{row}: worst {worst}, best {best}." for row, worst, best, _ in ends)
     notes = ["A bar is an image, the long line their mean.", *page.protocols([axis])]
