@@ -45,7 +45,7 @@ def render_html(
             files=files,
             rows_measured=sum(row.measured for row in grid.rows),
             wide=len(grid.heads) > _NARROW,
-            data=dialog_data(grid, out, Album(pictures, place)),
+            data=dialog_data(grid, out, Album(pictures, place, grid.table.runs)),
             viewer=viewer_data(grid.table, out, place, pictures),
             charts=charts.section(grid.table),
         )

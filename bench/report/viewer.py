@@ -11,6 +11,7 @@ import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,9 +20,11 @@ from PIL import Image
 
 from bench.datasets.manifest import Manifest, load_manifest
 from bench.errors import BenchError
+from bench.records.journal import Journal
 from bench.records.tables import Cell, Table
 from bench.report import formatting
 from bench.runs.kept_files import KeptFiles, kept_files
+from bench.runs.recording import manifest_in
 from bench.runs.references import WHITE, own_paths, shared_paths, write_references
 
 Pictures = Literal["auto", "embed", "link", "none"]
@@ -38,12 +41,14 @@ def may_be_copied(manifest: Manifest) -> bool:
     return all(_FREE.match(licence) for licence in licences)
 
 
-def copies_allowed(dataset: str) -> bool:
-    """`may_be_copied` of a data set by name; not where it is unknown."""
-    try:
+def copies_allowed(dataset: str, runs: Iterable[Journal] = ()) -> bool:
+    """`may_be_copied` of a data set by name: as installed, else as the newest of the runs recorded it; else not."""
+    with suppress(BenchError):
         return may_be_copied(load_manifest(dataset))
-    except BenchError:
-        return False
+    for run in reversed(tuple(runs)):
+        with suppress(BenchError):
+            return may_be_copied(manifest_in(run, dataset))
+    return False
 
 
 class Album:
@@ -52,10 +57,11 @@ class Album:
     Attributes:
         pictures: the switch.
         target: folder of the page.
+        runs: that may know the terms of a data set that is not installed.
     """
 
-    def __init__(self, pictures: Pictures, target: Path) -> None:
-        self.pictures, self.target = pictures, target
+    def __init__(self, pictures: Pictures, target: Path, runs: Iterable[Journal] = ()) -> None:
+        self.pictures, self.target, self.runs = pictures, target, tuple(runs)
         self._left = _BUDGET
         self._allowed: dict[str, bool] = {}
 
@@ -63,7 +69,7 @@ class Album:
         """Whether pictures of a data set are embedded."""
         if self.pictures != "auto":
             return self.pictures == "embed"
-        return self._allowed.setdefault(dataset, copies_allowed(dataset))
+        return self._allowed.setdefault(dataset, copies_allowed(dataset, self.runs))
 
     def source(self, path: Path, dataset: str) -> str | None:
         """What an `img` has as its source; None where there is no such picture, or none is to be shown."""
@@ -92,7 +98,7 @@ def viewer_data(table: Table, out: Path, target: Path, pictures: Pictures = "aut
     """
     if pictures == "none":
         return {"images": {}}
-    album = Album(pictures, target)
+    album = Album(pictures, target, table.runs)
     images: dict[str, Any] = {}
     for dataset in table.datasets:
         for image in _images(table, dataset):
