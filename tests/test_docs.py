@@ -79,9 +79,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    weights = tmp_path / "bench/weights"
-    weights.mkdir(parents=True)
-    (weights / "trained").symlink_to(ROOT / "bench/weights/trained")
+    (tmp_path / "hcflow").mkdir()
+    (tmp_path / "hcflow/trained").symlink_to(ROOT / "hcflow/trained")
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HCFLOW_OFFLINE", "1")

@@ -17,9 +17,7 @@ from bench.errors import BenchError
 from bench.registry import unknown
 from bench.roots import weights_root
 from bench.structured import build
-
-TRAINED = Path(__file__).parent / "trained"
-"""Weights that were trained with this project and come with it."""
+from hcflow import trained
 
 State = Literal["present", "shipped", "wrong file", "missing"]
 
@@ -43,7 +41,7 @@ class WeightEntry:
         params: numbers of parameters, any of which is right; empty for any.
         variables: that a MATLAB file must have.
         note: what to know or to do.
-        shipped: whether it is a part of this project (in `trained`), not of the weights' root.
+        shipped: whether it is a part of this project (in `hcflow/trained`), not of the weights' root.
     """
 
     id: str
@@ -75,7 +73,7 @@ class WeightEntry:
     @property
     def path(self) -> Path:
         """Where it lies or would lie."""
-        return (TRAINED if self.shipped else weights_root()) / self.file
+        return (trained.FOLDER if self.shipped else weights_root()) / self.file
 
     @property
     def expectation(self) -> str:

@@ -22,7 +22,7 @@ from hcflow.images.matlab_resize import imresize
 from hcflow.images.tensors import to_pixels, to_tensor
 
 HERE = Path(__file__).parent
-DEFAULT = HERE.parents[1] / "bench/weights/trained/HCFlow_rescaling_x4_ours.safetensors"
+DEFAULT = HERE.parents[1] / "hcflow/trained/HCFlow_rescaling_x4_ours.safetensors"
 SCALE = 4
 TOP, LEFT, SIDE = 20, 128, 192  # the crop that is shown
 ZOOM = 256

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hcflow import trained
 from hcflow.cli.entry import loading, quiet, say
 from hcflow.errors import CheckpointError
 
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["add_model_arguments", "announce", "load_model", "progress_bar", "require_task"]
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of every command that runs a network."""
+def add_model_arguments(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Arguments of every command that runs a network; `default` ships with the project."""
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, metavar="FILE", help="weights: an official .pth, or a .safetensors"
+        "--checkpoint",
+        type=Path,
+        default=default,
+        metavar="FILE",
+        help="weights: an official .pth, or a .safetensors (default: the small network that comes with hcflow)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 
@@ -45,7 +50,9 @@ def load_model(args: argparse.Namespace) -> HCFlow:
 def announce(args: argparse.Namespace) -> None:
     """Say on stderr which weights, device and precision the images are made with."""
     precision = getattr(args, "precision", "fp32")
-    say(f"{args.command}: {args.checkpoint} on {args.device}, {precision}")
+    comes_with_it = args.checkpoint.parent == trained.FOLDER
+    weights = f"{args.checkpoint.stem}, which comes with hcflow," if comes_with_it else args.checkpoint
+    say(f"{args.command}: {weights} on {args.device}, {precision}")
 
 
 def require_task(model: HCFlow, rescaling: bool, command: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hcflow import trained
 from hcflow.cli.batch import Job, Report, add_batch_arguments, plan_jobs, run_jobs
 from hcflow.cli.common import add_model_arguments, announce, load_model, require_task
 from hcflow.cli.entry import say, subparser
@@ -40,12 +41,13 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         f"{_FILES}\n{_DECODING} Grey stays grey.\n"
         "Several draws are written as NAME_1.png, NAME_2.png, ... The k-th draw of a seed is always the same image.\n\n"
         "examples:\n"
+        "  python -m hcflow upscale bird.png -o bird_x4.png\n"
         "  python -m hcflow upscale bird.png -o bird_x4.png --checkpoint SR_DF2K_X4_HCFlow++.pth\n"
         "  python -m hcflow upscale photos/ -o out/ --checkpoint sr.pth --samples 5 --seed 1 --precision bf16\n"
-        "  --temperature 0 gives the image with the highest PSNR, 0.9 the published, sharper results",
+        "  --temperature 0 gives the image with the highest PSNR, 0.9 the paper's sharper results",
     )
     add_batch_arguments(upscale)
-    add_model_arguments(upscale)
+    add_model_arguments(upscale, trained.SR_X4)
     upscale.add_argument("--scale", type=int, metavar="N", help="check that the checkpoint has this scale")
     upscale.add_argument("--samples", type=int, default=1, metavar="N", help="draws per image (default: 1)")
     _add_sampling(upscale)
@@ -58,10 +60,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         f"{_FILES}\n"
         "A size that the scale does not divide is padded by repeating the last pixels. The small image remembers the\n"
         "original's size, and whether it was grey: restore uses both. It is RGB, because its colours carry detail.\n\n"
-        "example:\n  python -m hcflow downscale photos/ -o small/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth",
+        "examples:\n"
+        "  python -m hcflow downscale photos/ -o small/\n"
+        "  python -m hcflow downscale photos/ -o small/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth",
     )
     add_batch_arguments(downscale)
-    add_model_arguments(downscale)
+    add_model_arguments(downscale, trained.RESCALING_X4)
     downscale.set_defaults(run=_downscale)
 
     restore = subparser(
@@ -70,11 +74,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "Enlarge what `downscale` made.",
         f"{_FILES}\n{_DECODING}\nThe result has the size of the original, where the file remembers it.\n\n"
         "examples:\n"
+        "  python -m hcflow restore small/ -o back/\n"
         "  python -m hcflow restore small/ -o back/ --checkpoint Rescaling_DF2K_X4_HCFlow.pth\n"
         "  python -m hcflow restore bird.png -o back.png --checkpoint r.pth --size 501x333",
     )
     add_batch_arguments(restore)
-    add_model_arguments(restore)
+    add_model_arguments(restore, trained.RESCALING_X4)
     restore.add_argument("--size", type=_size, metavar="WxH", help="crop to this size instead of the remembered one")
     _add_sampling(restore)
     restore.set_defaults(run=_restore)
@@ -82,7 +87,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--temperature", type=float, metavar="T", help="0 to 10 (default: that of the published results)"
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="0 to 10 (default: the paper's; 0.2 for upscale with the network that comes with hcflow)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
@@ -159,7 +167,7 @@ def _decode_file(
     from hcflow.tiling import decode_draws
 
     image = photo.pixels
-    tau = decoder.config.temperature if args.temperature is None else args.temperature
+    tau = _temperature(args, decoder)
     samples = len(job.targets)
     plan = plan_decode(decoder.config, image.shape[0], image.shape[1], samples, free_bytes(args.device))
     say(f"{job.source}: {plan.describe()}", detail=plan.whole)
@@ -178,6 +186,12 @@ def _decode_file(
                 target = next(targets)
                 if not (args.skip_existing and target.exists()):
                     write_photo(target, result, args.format, profile=photo.profile)
+
+
+def _temperature(args: argparse.Namespace, decoder: Decoder) -> float:
+    if args.temperature is not None:
+        return float(args.temperature)
+    return trained.SR_X4_TEMPERATURE if args.checkpoint == trained.SR_X4 else decoder.config.temperature
 
 
 def _crop(source: Path, photo: Photo, size: tuple[int, int] | None, scale: int) -> tuple[int, int] | None:

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from PIL import Image
 from hcflow.__main__ import main
 from hcflow.images.io import read_image, write_png
 from hcflow.images.photo import Original, write_photo
+from hcflow.trained import RESCALING_X4, SR_X4, SR_X4_TEMPERATURE
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +117,6 @@ def test_grey_images_keep_what_the_network_put_into_colours(checkpoints, tmp_pat
     assert read_image(tmp_path / "back.png").shape == (12, 12)
 
 
-SHIPPED = Path(__file__).resolve().parents[2] / "bench/weights/trained/HCFlow_rescaling_x4_ours.safetensors"
-
-
 def test_a_grey_image_is_restored_as_well_as_a_coloured_one(tmp_path):
     """With the shipped network: the small image of a grey original has colours, and they are worth decibels."""
     y, x = np.mgrid[0:64, 0:64] / 64
@@ -127,7 +124,7 @@ def test_a_grey_image_is_restored_as_well_as_a_coloured_one(tmp_path):
     write_png(tmp_path / "in.png", grey)
     write_png(tmp_path / "rgb.png", np.dstack([grey] * 3))
     (tmp_path / "rgb").mkdir()
-    checkpoint = {"rescale": str(SHIPPED)}
+    checkpoint = {"rescale": str(RESCALING_X4)}
     decibels = []
     for source, folder in ((tmp_path / "in.png", tmp_path), (tmp_path / "rgb.png", tmp_path / "rgb")):
         assert restored(source, folder, checkpoint, "--temperature", "0") == 0
@@ -328,3 +325,21 @@ def test_a_mistake_in_the_command_is_one_line_with_a_suggestion(program, argumen
     error = capsys.readouterr().err
     assert expected in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "size"), [("upscale", (32, 48)), ("downscale", (2, 3)), ("restore", (32, 48))])
+def test_without_a_checkpoint_the_shipped_network_is_used(command, size, tmp_path, capsys):
+    write_png(tmp_path / "in.png", np.full((8, 12, 3), 90, np.uint8))
+    assert main([command, str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png")]) == 0
+    assert f"{command}: HCFlow_" in capsys.readouterr().err
+    assert read_image(tmp_path / "out.png").shape == (*size, 3)
+
+
+def test_the_shipped_upscaler_has_a_temperature_of_its_own(tmp_path):
+    write_png(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    for name, options in (("default", ()), ("same", ("--temperature", str(SR_X4_TEMPERATURE))),
+                          ("other", ("--checkpoint", str(SR_X4), "--temperature", "0.9"))):  # fmt: skip
+        assert main(["upscale", str(tmp_path / "in.png"), "-o", str(tmp_path / f"{name}.png"), *options]) == 0
+    default, same, other = (read_image(tmp_path / f"{name}.png") for name in ("default", "same", "other"))
+    assert (default == same).all()
+    assert (default != other).any()
