@@ -69,13 +69,14 @@ class Scores:
         value = psnr(*views(sr_part / 255.0, hr_part, Protocol(self.space, 0, "u8")))
         return f"part {formatting.number(value, 2)} dB"
 
-    @property
-    def note(self) -> str:
-        """What the numbers are."""
+    def notes(self, parts: bool) -> Iterator[str]:
+        """What the numbers are; `parts`: whether the pictures are parts of an image, with a score of their own."""
         whole = " / ".join(axis.title for axis in self.columns.values())
         space = "RGB" if self.space == "rgb" else "Y"
-        first = f"Under each picture: {whole} of the whole image; " if whole else "Under each picture: "
-        return f"{first}part: PSNR ({space}) of the part that is shown."
+        said = [f"{whole} of the whole image"] if whole else []
+        said += [f"part: PSNR ({space}) of the part that is shown"] if parts else []
+        if said:
+            yield f"Under each picture: {'; '.join(said)}."
 
 
 def comparison(
@@ -98,7 +99,7 @@ def comparison(
         panels += _panels(original, picture, region, scores)
     panels.append(Panel(region.of(original.hr), "HR"))
     strip = _with_overview(original, region, panels)
-    return Sheet((strip,), (scores.note, *_remarks(pictures)))
+    return Sheet((strip,), (*scores.notes(strip.overview is not None), *_remarks(pictures)))
 
 
 def extremes(
@@ -115,14 +116,16 @@ def extremes(
     """
     strips = []
     for original, pictures, region in chosen:
-        panels = [Panel(region.of(original.bicubic), "Bicubic", (scores.part(original.bicubic, original, region),))]
+        part = () if _is_whole(original, region) else (scores.part(original.bicubic, original, region),)
+        panels = [Panel(region.of(original.bicubic), "Bicubic", part)]
         for picture in pictures:
             panels += _panels(original, picture, region, scores)
         panels.append(Panel(region.of(original.hr), "HR"))
         strips.append(_with_overview(original, region, panels))
     title = f"The {kind} images of {row} by {by.title} ({by.protocol}); the part is where it differs most from HR."
     every = [picture for _, pictures, _ in chosen for picture in pictures]
-    return Sheet(tuple(strips), (title, scores.note, *_remarks(every)))
+    parts = any(strip.overview is not None for strip in strips)
+    return Sheet(tuple(strips), (title, *scores.notes(parts), *_remarks(every)))
 
 
 def deviation(draws: Sequence[Values]) -> NDArray[np.float64]:

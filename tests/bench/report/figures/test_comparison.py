@@ -82,6 +82,7 @@ def test_a_whole_image_needs_no_overview_and_no_score_of_its_part():
     (strip,) = comparison(ORIGINAL, [picture], whole(HR), Scores.of(AXES, [picture])).strips
     assert strip.overview is None
     assert strip.panels[2].lines == ("20.00 dB / 0.000",)
+    assert list(Scores.of(AXES, [picture]).notes(False)) == ["Under each picture: PSNR (Y) / LPIPS of the whole image."]
 
 
 def test_a_picture_that_is_not_the_recorded_one_is_marked():
