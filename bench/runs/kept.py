@@ -20,6 +20,7 @@ from bench import jsons
 from bench.files import write_atomically
 from bench.metrics.metric import Measure
 from bench.metrics.views import Values, to_bytes
+from bench.runs.kept_files import HEADER
 from bench.runs.restoration import Restored
 
 
@@ -56,7 +57,7 @@ class KeptImages:
         for number, draw in enumerate(restored.draws):
             write_atomically(self._png(image, number, len(restored.draws)), _png(draw))
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        write_atomically(self._file(image), to_safetensors(contiguous, {"header": jsons.dumps(header)}))
+        write_atomically(self._file(image), to_safetensors(contiguous, {HEADER: jsons.dumps(header)}))
 
     def load(self, image: str, pixels: str, measures: Iterable[Measure]) -> Restored | None:
         """What was kept of an image, if it is enough for the measures; None where it must be restored again."""
@@ -64,7 +65,7 @@ class KeptImages:
             return None
         try:
             with safe_open(self._file(image), framework="np") as stream:
-                header = jsons.loads(stream.metadata()["header"])
+                header = jsons.loads(stream.metadata()[HEADER])
                 arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - no mapping
             if header["pixels"] != pixels:
                 return None

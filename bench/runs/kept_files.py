@@ -9,6 +9,9 @@ from safetensors import SafetensorError, safe_open
 
 from bench import jsons
 
+HEADER = "header"
+"""The key of a kept file's metadata that holds its digest of pixels, number of draws and facts, as JSON."""
+
 
 @dataclass(frozen=True)
 class KeptFiles:
@@ -39,8 +42,8 @@ def kept_files(out: Path, restoration: str, image: str) -> KeptFiles | None:
         return None
     try:
         with safe_open(path, framework="np") as stream:
-            about = jsons.loads(stream.metadata()["about"])
-        count, pixels, makes_lr = int(about["draws"]), str(about["pixels"]), about["makes_lr"] is True
+            header = jsons.loads(stream.metadata()[HEADER])
+        count, pixels, makes_lr = int(header["draws"]), str(header["pixels"]), header["makes_lr"] is True
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None
     names = [f"{image}.png"] if count == 1 else [f"{image}-{number}.png" for number in range(count)]

@@ -17,7 +17,7 @@ from bench.datasets.manifest import load_manifest, manifest_names
 from bench.records.tables import Image
 from bench.report import viewer
 from bench.report.viewer import Album, may_be_copied, viewer_data
-from bench.runs.kept_files import KeptFiles
+from bench.runs.kept_files import HEADER, KeptFiles
 from bench.runs.references import own_paths, shared_paths
 from bench.suites.suite import load_suite
 
@@ -38,8 +38,8 @@ def keep(out: Path, key: str, image: str, draws: int, makes_lr: bool = False) ->
     folder = out / "images" / key
     names = [f"{image}.png"] if draws == 1 else [f"{image}-{number}.png" for number in range(draws)]
     made = [png(folder / name) for name in names]
-    about = {"pixels": PIXELS, "draws": draws, "makes_lr": makes_lr, "how": "", "facts": {}}
-    save_file({"lr": np.zeros((4, 6, 3))}, folder / f"{image}.safetensors", {"about": json.dumps(about)})
+    header = {"pixels": PIXELS, "draws": draws, "makes_lr": makes_lr, "how": "", "facts": {}}
+    save_file({"lr": np.zeros((4, 6, 3))}, folder / f"{image}.safetensors", {HEADER: json.dumps(header)})
     for path in own_paths(KeptFiles(tuple(folder / name for name in names), PIXELS, makes_lr), image).values():
         png(path)
     return made
