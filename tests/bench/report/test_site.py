@@ -8,6 +8,7 @@ from bench.records.journal import Entry, this_process
 from bench.records.tables import Image
 from bench.report.grid import build_grid
 from bench.report.site import command_for, coverage_of, render_index, write_site
+from bench.report.viewer import _BUDGET
 from bench.runs.thumbnails import thumbnail_path
 from bench.suites.suite import load_suite
 
@@ -133,9 +134,11 @@ def test_a_site_of_a_large_table_stays_small(table_maker, tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bytes(THUMBNAIL))
     target = tmp_path / "site"
-    write_site([table], list(table.runs), tmp_path, target)
+    write_site([table], list(table.runs), tmp_path, target, pictures="embed")
     page = (target / "table2.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL).group(1))
     assert len(data["pictures"]) == 1200
+    embedded = [picture for picture in data["pictures"] if picture.startswith("data:")]
+    assert sum(map(len, embedded)) >= _BUDGET  # as much as a page ever embeds: one of links would be small anyway
     assert len(data["cells"]) == 80
     assert sum(path.stat().st_size for path in target.iterdir()) < MOST
