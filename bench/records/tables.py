@@ -5,116 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure, NotApplicable
 from bench.records import store
+from bench.records.cells import Cell, Image, Table
 from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.machines import spread
 from bench.records.own_rows import with_own_rows
 from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
-
-@dataclass(frozen=True)
-class Image:
-    """One image of a cell.
-
-    Attributes:
-        id: its name.
-        common: values under the common measure, one per draw.
-        as_published: values under the measure of the published number.
-        pixels: SHA-256 of its HR pixels.
-        seconds: that the method took for one draw, where that is known.
-    """
-
-    id: str
-    common: tuple[float, ...]
-    as_published: tuple[float, ...]
-    pixels: str = ""
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table, and whether it holds.
-
-    Attributes:
-        table: suite name.
-        row: row name.
-        dataset: data set name.
-        column: column id.
-        title: of the column, such as `PSNR (Y)`.
-        unit: of the value.
-        direction: whether higher or lower is better.
-        decimals: digits to print, those of the published value where there is one.
-        protocol: id of the common measure.
-        protocol_as_published: id of the measure that the verdict compares.
-        temperature: of the draws.
-        published: as printed, or None.
-        value: under the common measure, or None.
-        value_as_published: under the other one, or None.
-        difference: value_as_published - published, or None.
-        verdict: see VERDICTS.
-        reason: why there is no value, or why it may not be compared; else empty.
-        remarks: what a reader of this cell has to know: anomalies of the paper, how large images were cut, other code.
-        total: images of the whole data set.
-        key: digest of the restoration that the value was taken of; empty where there is none.
-        images: values per image.
-        runs: names of the runs that made them.
-        tolerance: how far from the published value still matches; None where nothing is compared.
-    """
-
-    table: str
-    row: str
-    dataset: str
-    column: str
-    title: str
-    unit: str
-    direction: str
-    decimals: int
-    protocol: str
-    protocol_as_published: str
-    temperature: float
-    published: str | None
-    value: Estimate | None
-    value_as_published: Estimate | None
-    difference: float | None
-    verdict: Verdict
-    reason: str
-    remarks: tuple[str, ...]
-    total: int
-    key: str
-    images: tuple[Image, ...]
-    runs: frozenset[str]
-    tolerance: Tolerance | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """All cells of a table, and the runs that they come from.
-
-    Attributes:
-        suite: what was asked.
-        datasets: the suite's, then whatever else a run was asked for.
-        cells: in the order row, data set, column.
-        runs: journals of the runs that measured a value in it.
-    """
-
-    suite: Suite
-    datasets: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    runs: tuple[Journal, ...]
-
-    def cell(self, row: str, dataset: str, column: str) -> Cell:
-        """The cell at a place of the table."""
-        return self._places[row, dataset, column]
-
-    @cached_property
-    def _places(self) -> dict[tuple[str, str, str], Cell]:
-        return {(cell.row, cell.dataset, cell.column): cell for cell in self.cells}
+__all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
 
 
 def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:

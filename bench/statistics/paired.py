@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
@@ -107,6 +106,8 @@ def permutation_p(differences: _Floats, seed: int = 0) -> tuple[float, bool]:
     """
     if len(differences) == 1:
         return 1.0, True  # the other sign is as far from 0
+    from scipy import stats  # takes a while: tables are shown without it
+
     exact = len(differences) <= EXACT
     found = stats.permutation_test(
         (differences,),
@@ -141,6 +142,8 @@ def _interval(
     a: Sequence[Draws], b: Sequence[Draws], differences: _Floats, drawn: bool, seed: int
 ) -> tuple[float | None, float | None, str]:
     """(low, high, why there is none)."""
+    from scipy import stats
+
     n = len(differences)
     if n < _FEWEST:
         return None, None, f"an interval needs at least {_FEWEST} images"
@@ -172,6 +175,8 @@ def bca(estimate: float, replicates: _Floats, left_out: _Floats) -> tuple[float,
         replicates: of the resampled data.
         left_out: estimates without one image each.
     """
+    from scipy import special
+
     if np.ptp(replicates) == 0:
         return estimate, estimate
     below = (np.sum(replicates < estimate) + np.sum(replicates <= estimate)) / (2 * len(replicates))

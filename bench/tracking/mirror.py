@@ -48,8 +48,7 @@ class Mirror:
                 self._rows[run.data.tags["row"]] = str(run.info.run_id)
             elif _KEY in run.data.tags:
                 mirrored.add(run.data.tags[_KEY])
-                if _PARENT in run.data.tags:  # of an earlier version, which nested them
-                    self._client.delete_tag(run.info.run_id, _PARENT)
+                self._free(run)
             elif _abandoned(run):
                 self._client.delete_run(run.info.run_id)
         if parent is None:
@@ -57,12 +56,23 @@ class Mirror:
             parent = self._create(name, _milliseconds(self._journal.started), {KIND: "reproduction"})
         self._rank_first()
         rows = {row.name for row in self._suite.rows} if self._suite is not None else set()
+        known = set(self._rows)
         for entry in self._journal.entries:
             ended = entry.state in ("done", "failed") and entry.restored
-            if ended and entry.row in rows and _key_of(entry) not in mirrored:  # a row that is gone cannot be named
+            if not ended or entry.row not in rows:  # a row that is gone cannot be named
+                continue
+            if _key_of(entry) not in mirrored:
                 self._cell(parent, entry)
+            elif entry.row not in known:  # an earlier version mirrored its cells alone
+                self._row(parent, entry, self._cells(entry))
         self._end(parent)
         return parent
+
+    def _free(self, run: Run) -> None:
+        """Let a cell that an earlier version nested stand beside the others."""
+        if _PARENT in run.data.tags:
+            self._client.delete_tag(run.info.run_id, _PARENT)
+            self._client.set_tag(run.info.run_id, "kind", "cell")
 
     def _create(self, name: str, started: int, tags: dict[str, str]) -> str:
         common_tags = {

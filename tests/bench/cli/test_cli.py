@@ -36,7 +36,7 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "SRCNN, paper: Set5 PSNR (Y) 30.48, SSIM (Y) 0.8628" in joined  # of rows that were not run, too
     assert {path.name for path in out.glob("table4.*")} == {"table4.json", "table4.md", "table4.html", "table4.tex"}
     with sqlite3.connect(out / "mlflow.db") as store:
-        assert store.execute("select count(*) from runs").fetchone() == (4,)  # the reproduction, bicubic, two of ours
+        assert store.execute("select count(*) from runs").fetchone() == (7,)  # the reproduction; rows and cells
     assert main(["show", "--table", "4", "--format", "json", "--out", str(out)]) == 0
     cells = json.loads(capsys.readouterr().out)
     measured = [cell for cell in cells if cell["value"] is not None]
@@ -211,7 +211,7 @@ def test_a_table_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (cell,) = json.loads(capsys.readouterr().out)
     assert (cell["verdict"], cell["published_text"]) == ("partial", "27.00")
     with sqlite3.connect(out / "mlflow.db") as store:
-        assert store.execute("select count(*) from runs").fetchone() == (2,)
+        assert store.execute("select count(*) from runs").fetchone() == (3,)  # the reproduction, the row, its cell
 
 
 @pytest.mark.parametrize(
