@@ -116,6 +116,9 @@ def _part(args: argparse.Namespace, suite: Suite) -> int:
         suite, rows = _rows(args, suite)
         request = _request(args, suite, rows)
         outcome = do_part(args, request, progress)
+    if outcome is None:
+        print("nothing to do: the plan has fewer parts")
+        return 0
     if not args.no_report:
         present(request, outcome, None, only=False)
     done = sum(entry.computed + entry.cached for entry in outcome.journal.entries)

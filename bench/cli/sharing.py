@@ -108,38 +108,22 @@ def progress_of(args: argparse.Namespace) -> Iterator[PartProgress | None]:
         raise
 
 
-def do_part(args: argparse.Namespace, request: Request, progress: PartProgress | None) -> Outcome:
-    """Do one part of a run in this process, and note how far it is."""
+def do_part(args: argparse.Namespace, request: Request, progress: PartProgress | None) -> Outcome | None:
+    """Do one part of a run in this process, and note how far it is; None where there are not so many parts."""
     from bench.runs import submissions
     from bench.runs.precision import arithmetic
     from bench.runs.runner import run
 
     submission, number = _part_to_do(args, request)
     count = len(submission.images)
+    if number > count:
+        return None
     share = submissions.share_of(request.out, submission.id, number, count)
-    if progress is None and number <= count:
-        progress = _progress(request.out, submission.id, number, count)
+    progress = progress or _progress(request.out, submission.id, number, count)
     with arithmetic(args.precision):
-        outcome = run(replace(request, share=share), progress or _Silent(), lambda journal: None)
-    if progress is not None:
-        progress.end()
+        outcome = run(replace(request, share=share), progress, lambda journal: None)
+    progress.end()
     return outcome
-
-
-class _Silent:
-    """For a process that finds nothing to do: there are fewer parts than were asked for."""
-
-    def plan(self, rows: int, images: int) -> None:
-        """Nothing."""
-
-    def row(self, row: str, dataset: str, images: int) -> None:
-        """Nothing."""
-
-    def image(self, image: str, cached: bool) -> None:
-        """Nothing."""
-
-    def problem(self, message: str) -> None:
-        """Nothing."""
 
 
 def _progress(out: Path, submission: str, number: int, count: int) -> PartProgress:

@@ -226,10 +226,10 @@ def share_of(out: Path, submission: str, part: int, count: int) -> Share:
     if not has_plan(out, submission):
         return Share(submission, part, count, None)
     plan = load_plan(out, submission)
-    if not 1 <= part <= max(len(plan.parts), count):
+    if not 1 <= part <= len(plan.parts):
         raise BenchError(f"expected a part from 1 to {len(plan.parts)}, got {part}")
     images: dict[tuple[str, str], tuple[str, ...]] = {}
-    for shard in plan.parts[part - 1] if part <= len(plan.parts) else ():
+    for shard in plan.parts[part - 1]:
         place = (shard.row, shard.dataset)
         images[place] = (*images.get(place, ()), *plan.ids(shard))
     return Share(submission, part, count, images)
