@@ -52,7 +52,8 @@ def print_forecast(request: Request) -> int:
 
 def print_plan(args: argparse.Namespace, request: Request) -> int:
     """The parts that would be submitted, and what other numbers of processes would take."""
-    from bench.cli.sharing import options_of, planned
+    from bench.cli.sharing import planned
+    from bench.cli.sharing_options import options_of
 
     made, costs = planned(args, request)
     if not costs:

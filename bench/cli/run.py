@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
-from bench.cli.sharing import add_sharing, check
+from bench.cli.sharing_options import add_sharing, check
 from hcflow.cli.entry import loading, quiet, subparser
 
 if TYPE_CHECKING:

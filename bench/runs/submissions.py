@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -33,7 +32,6 @@ T = TypeVar("T")
 Executor = Literal["workers", "local", "slurm", "other"]
 LOG = "HCFLOW_BENCH_LOG"
 """The variable that tells a worker where it prints to."""
-_STATUS_EVERY = 1.0  # seconds between two notes of how far a part is
 
 
 @dataclass(frozen=True)
@@ -250,51 +248,13 @@ def forget(out: Path, submission: str, parts: Iterable[int]) -> None:
         _status(out, submission, part).unlink(missing_ok=True)
 
 
-class PartProgress:
-    """A `bench.runs.runner.Progress` that writes a part's status, at most every second."""
+def write_status(out: Path, submission: str, part: int, status: Status) -> None:
+    """Note how far a part is.
 
-    def __init__(self, out: Path, share: Share, job: str = "", log: str = "", before: Status | None = None) -> None:
-        self._path = _status(out, share.of, share.number)
-        self.status = before or Status("running", job=job, log=log)
-        self._written = 0.0
-        self._note()
-
-    def plan(self, rows: int, images: int) -> None:
-        """So many images."""
-        self._note(images=images)
-
-    def row(self, row: str, dataset: str, images: int) -> None:
-        """A row starts."""
-        print(f"{row} on {dataset}: {images} images", file=sys.stderr, flush=True)
-
-    def image(self, image: str, cached: bool) -> None:
-        """An image is done."""
-        one = self.status
-        if cached:
-            self.status = replace(one, cached=one.cached + 1)
-        else:
-            self.status = replace(one, computed=one.computed + 1, first=one.first or time.time() - one.started)
-        if time.monotonic() - self._written > _STATUS_EVERY:
-            self._note()
-
-    def problem(self, message: str) -> None:
-        """Something is wrong."""
-        print(f"error: {message}", file=sys.stderr, flush=True)
-        self._note(problems=self.status.problems + 1, error=self.status.error or message)
-
-    def end(self) -> None:
-        """All images are done, or were tried."""
-        self._note(state="failed" if self.status.problems else "done")
-
-    def fail(self, message: str) -> None:
-        """The part ends here; a disk that is full keeps this from being noted, and the log says it."""
-        with suppress(StorageError):
-            self._note(state="failed", error=self.status.error or message)
-
-    def _note(self, **changes: object) -> None:
-        self.status = replace(self.status, **changes, updated=time.time())  # type: ignore[arg-type]
-        write_atomically(self._path, _bytes(self.status))
-        self._written = time.monotonic()
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_atomically(_status(out, submission, part), _bytes(status))
 
 
 def key_of(request: Request, images: dict[str, list[str]]) -> str:

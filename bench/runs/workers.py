@@ -18,7 +18,8 @@ import torch
 from bench.errors import BenchError
 from bench.files import make_folder
 from bench.runs import submissions
-from bench.runs.submissions import PartProgress, Submission, logs_of
+from bench.runs.progress import PartProgress
+from bench.runs.submissions import Submission, logs_of
 
 _LOOK_EVERY = 1.0  # seconds between two looks while nothing else happens
 

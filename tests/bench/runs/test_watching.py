@@ -27,7 +27,7 @@ def submission(executor: str = "slurm", parts: int = 1) -> Submission:
 
 
 def write(out: Path, part: int, status: Status) -> None:
-    submissions.write_atomically(submissions._status(out, "s", part), submissions._bytes(status))
+    submissions.write_status(out, "s", part, status)
 
 
 @pytest.mark.parametrize(
