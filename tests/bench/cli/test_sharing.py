@@ -16,7 +16,7 @@ from bench.training import ablation
 from bench.training.ablation import Trained
 
 ROOT = Path(__file__).parents[3]
-WEIGHTS = ROOT / "bench/weights/trained/HCFlow_rescaling_x4_ours.safetensors"
+WEIGHTS = ROOT / "hcflow/trained/HCFlow_rescaling_x4_ours.safetensors"
 
 
 @pytest.mark.slow
