@@ -138,14 +138,29 @@ def executor(kind: Literal["slurm", "local"], folder: Path, name: str, options: 
 
 @contextmanager
 def unattended() -> Iterator[None]:
-    """What is started inside is not ended by Ctrl-C in this terminal, nor when the terminal is closed."""
+    """What is started inside is not ended by Ctrl-C in this terminal, nor when the terminal is closed.
+
+    Nor does it keep this process's output open, which whoever reads it through a pipe would wait for.
+    """
     numbers = [signal.SIGINT] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    streams = {number: os.dup(number) for number in (0, 1, 2)}
+    nowhere = os.open(os.devnull, os.O_RDWR)
     try:
+        for number in streams:
+            os.dup2(nowhere, number)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, kept in streams.items():
+            os.dup2(kept, number)
+            os.close(kept)
+        os.close(nowhere)
+        for handled, handler in before.items():
+            signal.signal(handled, handler)
 
 
 def submit_training(
