@@ -30,7 +30,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("slurm")
     script = str(Path(__file__).with_name("one_node.sh"))
     try:
-        subprocess.run(["bash", script, "start", str(folder)], check=True, timeout=120)
+        subprocess.run(["bash", script, "start", str(folder), str(os.getpid())], check=True, timeout=120)
         yield {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
     finally:
         subprocess.run(["bash", script, "stop", str(folder)], check=False, timeout=120)

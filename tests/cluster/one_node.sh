@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A Slurm of one node with two CPUs, in a folder of its own:   one_node.sh start FOLDER | stop FOLDER
+# A Slurm of one node with two CPUs, in a folder of its own:   one_node.sh start FOLDER [OWNER] | stop FOLDER
+# With the process id of an OWNER, it stops by itself when that process is gone.
 # It needs Debian's slurm-wlm and munge, and root (slurmd starts jobs as other users). Nothing outside of FOLDER is
 # touched: keys, sockets, logs and states are all in there. `source FOLDER/env` lets sbatch and the rest find it.
 set -euo pipefail
@@ -7,6 +8,7 @@ export PATH="$PATH:/usr/sbin:/sbin"
 
 action=$1
 folder=$(mkdir -p "$2" && cd "$2" && pwd)
+owner=${3:-}
 
 write_configuration() {
     local host controller_port node_port
@@ -63,6 +65,10 @@ start() {
     munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --pid-file="$folder/munge/pid" \
         --log-file="$folder/munge/log" --seed-file="$folder/munge/seed" 2> "$folder/log/munged.err"
     export SLURM_CONF="$folder/slurm.conf"
+    touch "$folder/running"
+    if [ -n "$owner" ]; then
+        setsid bash "$0" watch "$folder" "$owner" > /dev/null 2>&1 < /dev/null &
+    fi
     slurmctld -c
     slurmd
     for _ in $(seq 120); do
@@ -77,7 +83,15 @@ start() {
     return 1
 }
 
+watch() {
+    while [ -d "/proc/$owner" ] && [ -f "$folder/running" ]; do
+        sleep 2
+    done
+    [ ! -f "$folder/running" ] || stop
+}
+
 stop() {
+    rm -f "$folder/running"
     export SLURM_CONF="$folder/slurm.conf"
     scancel --full --signal=KILL --state=RUNNING 2> "$folder/log/scancel.err" || true
     for name in slurmd slurmctld munge/pid; do
