@@ -12,6 +12,7 @@ from hcflow.cli.entry import Parser, add_version, program, run_command
 
 COMMANDS = {
     "run": ("run", "measure a table"),
+    "jobs": ("jobs", "look at submitted runs, or cancel them"),
     "show": ("show", "print a table from its records"),
     "report": ("report", "write tables as HTML, markdown, LaTeX and JSON"),
     "figure": ("figure", "draw a figure"),
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_version(parser)
+    parser.set_defaults(arguments=arguments)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     wanted = COMMANDS[chosen][0] if chosen in COMMANDS else None

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
+from bench.cli.sharing_options import add_sharing, check
 from hcflow.cli.entry import loading, quiet, subparser
 
 if TYPE_CHECKING:
-    from bench.records.tables import Table
-    from bench.runs.runner import Outcome, Request
+    from bench.runs.runner import Request
     from bench.suites.suite import Row, Suite
-    from bench.tracking.tables import Tracker
 
 _DESCRIPTION = """\
 Measure a table: print what the paper published, what was measured, and whether the two agree, and write the table as
@@ -75,6 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
+    add_sharing(parser)
     parser.set_defaults(run=_run)
 
 
@@ -88,42 +88,91 @@ def _run(args: argparse.Namespace) -> int:
         from bench.cli.listing import print_tables
 
         return print_tables()
+    check(args)
     loading()
     suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
-    if args.fetch:
+    if args.fetch and not args.part:
         _fetch_missing(suite, args.dataset)
+    if not args.part and (args.attach or args.retry_failed or args.workers or args.executor) and not args.dry_run:
+        return _shared(args, suite)
+    if args.part or args.shard:
+        return _part(args, suite)
     suite, rows = _rows(args, suite)
     request = _request(args, suite, rows)
     if args.dry_run:
-        from bench.cli.listing import print_forecast
+        from bench.cli.listing import print_forecast, print_plan
 
-        return print_forecast(request)
+        code = print_forecast(request)
+        return print_plan(args, request) if args.workers or args.executor else code
     return _measure(args, request)
 
 
-def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...]) -> Request:
+def _part(args: argparse.Namespace, suite: Suite) -> int:
+    """One part of a run that others share."""
+    from bench.cli.presenting import exit_code, present
+    from bench.cli.sharing import do_part, progress_of
+
+    with progress_of(args) as progress:
+        suite, rows = _rows(args, suite)
+        request = _request(args, suite, rows)
+        outcome = do_part(args, request, progress)
+    if outcome is None:
+        print("nothing to do: the plan has fewer parts")
+        return 0
+    if not args.no_report:
+        present(request, outcome, None, only=False)
+    done = sum(entry.computed + entry.cached for entry in outcome.journal.entries)
+    print(f"{done} images, {len(outcome.problems)} problems")
+    return exit_code(outcome, shared=True)
+
+
+def _shared(args: argparse.Namespace, suite: Suite) -> int:
+    """Have a run done by other processes, watch it, and print its table."""
+    from bench.cli.presenting import conclude
+    from bench.cli.sharing import again, distribute, distribute_cases
+
+    rows: tuple[Row, ...] = ()
+    if args.attach or args.retry_failed:
+        picture = again(args, suite.name)
+    elif args.budget is not None and args.ablation:
+        picture = distribute_cases(args, suite)
+    else:
+        suite, rows = _rows(args, suite)
+        request = _request(args, suite, rows, "cpu")
+        told = distribute(args, request)
+        if told is None:
+            return _measure(args, request)  # it says why nothing can run
+        picture = told
+    suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
+    only = bool(rows) and bool(args.ablation or args.method or args.weights)
+    return conclude(_request(args, suite, rows or suite.rows, "cpu"), picture, only)
+
+
+def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...], device: str = "") -> Request:
     from bench.records.own_rows import as_json
     from bench.runs.provenance import choose_device
     from bench.runs.runner import Request
     from bench.suites.suite import load_suite, read_suite
 
     original = read_suite(args.suite.resolve()) if args.suite else load_suite(suite.name.removeprefix("table"))
-    device = choose_device(args.device)
+    chosen = choose_device(device or args.device)
     added = as_json(original, rows)
-    return Request(suite, rows, args.dataset, args.limit, device, args.out, added, args.also, args.keep_images)
+    return Request(suite, rows, args.dataset, args.limit, chosen, args.out, added, args.also, args.keep_images)
 
 
 def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.cli.bar import RunBar
+    from bench.cli.presenting import exit_code, present
     from bench.runs.precision import arithmetic
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
-    tracker = Tracker(args.out, request.suite)
+    tracker = None if args.no_report else Tracker(args.out, request.suite)
     with RunBar(quiet()) as bar, arithmetic(args.precision):
-        outcome = run(request, bar, tracker.later)
-    _present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
-    return _exit_code(outcome)
+        outcome = run(request, bar, tracker.later if tracker else lambda journal: None)
+    if tracker:
+        present(request, outcome, tracker, only=bool(args.ablation or args.method or args.weights))
+    return exit_code(outcome)
 
 
 def _rows(args: argparse.Namespace, suite: Suite) -> tuple[Suite, tuple[Row, ...]]:
@@ -207,49 +256,3 @@ def _fetch_missing(suite: Suite, names: list[str]) -> None:
                 fetch(manifest, bar)
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
-
-
-def _present(request: Request, outcome: Outcome, tracker: Tracker, only: bool) -> None:
-    """The table on stdout, the reports on disk, and where to look."""
-    from bench.cli.terminal import text_options
-    from bench.records.tables import build_table
-    from bench.report import write_reports
-    from bench.report.grid import build_grid
-    from bench.report.text import render_text
-
-    table = build_table(request.suite, request.out)
-    written = write_reports(table, request.out, request.out)
-    if not outcome.ran:
-        print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
-    shown = _part(table, request) if only else table
-    print(render_text(build_grid(shown), **text_options()))
-    if outcome.fallback:
-        number = request.suite.name.removeprefix("table")
-        print(
-            f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
-            f"To download them and run again: nox -s reproduce_table{number} -- --fetch"
-        )
-    if not quiet():
-        print("written: " + ", ".join(str(path) for path in written), flush=True)
-    tracker.attach(outcome.journal, written)  # the last: it may wait for MLflow
-    if not quiet():
-        print(tracker.summary())
-
-
-def _part(table: Table, request: Request) -> Table:
-    """The rows that were asked for."""
-    names = {row.name for row in request.rows}
-    suite = replace(table.suite, rows=tuple(row for row in table.suite.rows if row.name in names))
-    return replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
-
-
-def _first_need(outcome: Outcome) -> str:
-    return next((entry.reason for entry in outcome.journal.entries if entry.reason), "no row was asked for")
-
-
-def _exit_code(outcome: Outcome) -> int:
-    if outcome.problems:
-        count = len(outcome.problems)
-        what = "1 problem" if count == 1 else f"{count} problems"
-        print(f"error: {what}, the first: {outcome.problems[0]}; finished measurements are kept", file=sys.stderr)
-    return 2 if outcome.problems or not outcome.ran else 0

@@ -25,12 +25,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _track(args: argparse.Namespace) -> int:
-    from bench.records.journal import load_journals
+    from bench.records.merging import reproductions
     from bench.tracking.store import without_password
     from bench.tracking.tables import Tracker
 
     loading("MLflow", "mlflow")
-    journals = load_journals(args.out)
+    journals = reproductions(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
     tracker = Tracker(args.out, warn=False)

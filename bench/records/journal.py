@@ -225,6 +225,11 @@ def this_process() -> Json:
     return {"host": socket.gethostname(), "boot": _boot(), "pid": pid, "since": _since(pid)}
 
 
+def process_of(pid: int) -> Json:
+    """What tells a process of this machine from any other."""
+    return this_process() | {"pid": pid, "since": _since(pid)}
+
+
 def still_runs(process: Json) -> bool:
     """Whether a process still runs, as far as can be seen from here: another machine's counts as running."""
     here = this_process()

@@ -94,7 +94,7 @@ class Writer:
     def __init__(self, out: Path, run: str, specification: Json) -> None:
         self.out = out
         self.restoration = digest_of(specification)
-        self.path = _folder(out, self.restoration) / f"{run}.jsonl"
+        self.path = folder_of(out, self.restoration) / f"{run}.jsonl"
         self._header = {"format": FORMAT, "restoration": self.restoration, "specification": specification}
         self._run = run
         self._handle: int | None = None
@@ -159,7 +159,7 @@ def read(out: Path, restoration: str, wanted: Mapping[str, str] | None = None) -
 
 def records(out: Path, restoration: str) -> tuple[Record, ...]:
     """Every line of every run, oldest first."""
-    files = sorted(_folder(out, restoration).glob("*.jsonl"))
+    files = sorted(folder_of(out, restoration).glob("*.jsonl"))
     states = [path.stat() for path in files]
     return _records(restoration, tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(files, states, strict=True)))
 
@@ -173,9 +173,9 @@ def _records(restoration: str, files: tuple[tuple[Path, int, int], ...]) -> tupl
 
 def specification_of(out: Path, restoration: str) -> Json | None:
     """What a restoration's digest was taken of, where a run has written it down."""
-    for path in sorted(_folder(out, restoration).glob("*.jsonl")):
+    for path in sorted(folder_of(out, restoration).glob("*.jsonl")):
         header = next(iter(_lines(path)), None)
-        if header is not None and not _header_fault(header[1], restoration):
+        if header is not None and not header_fault(header[1], restoration):
             specification: Json = header[1]["specification"]
             return specification
     return None
@@ -183,23 +183,24 @@ def specification_of(out: Path, restoration: str) -> Json | None:
 
 def has_records(out: Path, restoration: str) -> bool:
     """Whether any run has written of a restoration."""
-    return any(_folder(out, restoration).glob("*.jsonl"))
+    return any(folder_of(out, restoration).glob("*.jsonl"))
 
 
-def _folder(out: Path, restoration: str) -> Path:
+def folder_of(out: Path, restoration: str) -> Path:
+    """Where the records of a restoration are."""
     return out / "records" / restoration
 
 
 def _read_file(path: Path, restoration: str) -> Iterator[Record]:
     for number, content in _lines(path):
         if number == 1:
-            if fault := _header_fault(content, restoration):
+            if fault := header_fault(content, restoration):
                 _warn(path, number, fault, "the file")
                 return
             specification = content["specification"]
             continue
         try:
-            yield _decode(content, path.stem, int(specification["draws"]))
+            yield decode(content, path.stem, int(specification["draws"]))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             _warn(path, number, _reason(error), "the line")
 
@@ -224,7 +225,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Json]]:
         yield number, content
 
 
-def _header_fault(header: Json, restoration: str) -> str:
+def header_fault(header: Json, restoration: str) -> str:
     """What is wrong with a file's first line; nothing where it is right."""
     if header.get("format") != FORMAT:
         return f"expected format {FORMAT}, got {header.get('format')!r:.80}"
@@ -248,7 +249,12 @@ def _encode(record: Record) -> Json:
     }  # fmt: skip
 
 
-def _decode(content: Json, run: str, draws: int) -> Record:
+def decode(content: Json, run: str, draws: int) -> Record:
+    """The record of a line.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none.
+    """
     values = {_text(digest): _values(raw, draws) for digest, raw in content["values"].items()}
     facts = {_text(name): _number(value) for name, value in content["facts"].items()}
     image, pixels, how = (_text(content[name]) for name in ("image", "pixels", "how"))

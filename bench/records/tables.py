@@ -14,6 +14,7 @@ from bench.records.cells import Cell, Image, Table
 from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.machines import spread
+from bench.records.merging import in_brief
 from bench.records.own_rows import with_own_rows
 from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
@@ -47,7 +48,9 @@ def build_table(suite: Suite, out: Path) -> Table:
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
-    return Table(suite, datasets, tuple(cells), tuple(journal for journal in journals if journal.run in used))
+    return Table(
+        suite, datasets, tuple(cells), tuple(in_brief([journal for journal in journals if journal.run in used]))
+    )
 
 
 def shown_entries(out: Path, table: str) -> dict[tuple[str, str], tuple[Journal, Entry]]:

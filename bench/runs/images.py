@@ -14,6 +14,7 @@ from bench.datasets.manifest import ImageEntry, Manifest
 from bench.methods.method import METHODS, Method, MethodEntry, build_method
 from bench.metrics.metric import Measure, Need
 from bench.records import store
+from bench.records.following import Follower
 from bench.records.journal import Restored as RestoredEntry
 from bench.runs.kept import KeptImages
 from bench.runs.planning import Task, tasks, weight_digests, weight_files
@@ -92,7 +93,7 @@ class ImageRun:
         self._suite, self._row, self._manifest = suite, row, manifest
         self._jobs, self._scoring, self._device, self._keep = jobs, scoring, device, keep
         self._methods: dict[str, Method] = {}
-        self._known: dict[str, dict[str, store.Merged]] = {}
+        self._known: dict[str, Follower] = {}
 
     def run(self, entry: ImageEntry) -> bool:
         """Restore an image where a measure of it is wanting; returns whether none was.
@@ -125,15 +126,11 @@ class ImageRun:
         return not any(wanted.values())
 
     def _wanting(self, job: Job, image: str, pixels: str) -> list[Measure]:
-        """The measures that no record has for these pixels."""
+        """The measures that no record has for these pixels, not even one that another process wrote just now."""
         digest = job.writer.restoration
         if digest not in self._known:
-            self._known[digest] = {}
-            for record in store.records(job.writer.out, digest):
-                merged = self._known[digest].setdefault(f"{record.image} {record.pixels}", store.Merged(record.pixels))
-                merged.add(record)
-        known = self._known[digest].get(f"{image} {pixels}")
-        have = known.values if known is not None else {}
+            self._known[digest] = Follower(job.writer.out, digest)
+        have = self._known[digest].measures(image, pixels)
         return [measure for measure, name in job.measures.items() if name not in have]
 
     def _restorer(self, job: Job) -> Restorer:

@@ -87,6 +87,14 @@ class Scoring:
         self._collect()
         self._pending = finished, self._pool.submit(self._measure, finished)
 
+    def finish(self) -> None:
+        """Wait until everything that was submitted is recorded.
+
+        Raises:
+            StorageError: it could not be.
+        """
+        self._collect()
+
     def _collect(self) -> None:
         if self._pending is not None:
             (finished, future), self._pending = self._pending, None

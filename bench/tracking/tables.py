@@ -20,7 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
 
-from bench.records.journal import Journal, load_journals
+from bench.records.journal import Journal
+from bench.records.merging import reproductions
 from bench.suites.suite import Suite
 from bench.tracking.mirror import KIND, RUN, Mirror, search, suite_of
 from bench.tracking.store import MlflowStore, in_one_line, without_password
@@ -113,7 +114,7 @@ class Tracker:
         found = search(self._store.client(), self._experiment, f"tags.`{KIND}` = 'reproduction'")
         running = {run.data.tags.get(RUN) for run in found if run.info.status == "RUNNING"} - {current.run}
         if running:
-            for journal in load_journals(self.out, current.table):
+            for journal in reproductions(self.out, current.table):
                 if journal.run in running and not journal.alive:
                     self._mirror(journal)
 

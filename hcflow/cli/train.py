@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hcflow.cli.entry import loading, subparser
 from hcflow.cli.watching import terminal_watcher
@@ -42,6 +43,7 @@ examples:
   python -m hcflow train --recipe sr_x4 --budget hour --data data/DF2K --set patch=128 --set losses.nll=1
   python -m hcflow train --recipe sr_x8 --budget paper --data faces/ --processes 8
   torchrun --nnodes 2 --nproc-per-node 8 -m hcflow train --recipe sr_x8 --budget paper --data faces/
+  python -m hcflow train --recipe sr_x8 --budget paper --data faces/ --executor slurm --nodes 2 --gpus 8
 
 A recipe with several stages (sr_x4+, sr_x4++, sr_x8+, sr_x8++) trains them one after the other; with --init, only the
 last. Data sets are folders of images (or with a folder HR in them), or names that an installed plug-in knows, such as
@@ -65,6 +67,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--vgg19", type=Path, metavar="FILE", help="torchvision's vgg19-dcbb9e9d.pth, for ++")
     _add_compute(parser)
     _add_intervals(parser)
+    _add_jobs(parser)
     parser.set_defaults(run=_train_in_processes)
 
 
@@ -87,8 +90,46 @@ def _add_intervals(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--keep", type=int, default=3, metavar="N", help="saves to keep (default: 3)")
 
 
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("as a job, which is requeued from its last checkpoint (docs/cluster.md)")
+    kinds = ("process", "slurm", "local")
+    group.add_argument("--executor", choices=kinds, default="process", help="where it runs (default: this process)")
+    group.add_argument("--nodes", type=int, default=1, metavar="N", help="(default: 1)")
+    group.add_argument("--gpus", type=int, default=0, metavar="N", help="of each node (default: none)")
+    group.add_argument("--cpus", type=int, default=0, metavar="N", help="of each node")
+    group.add_argument("--partition", default="", metavar="P", help="of Slurm")
+    group.add_argument("--time", default="24:00:00", metavar="TIME", help="until it is requeued (default: 24:00:00)")
+    group.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE", help="any other option of sbatch")
+
+
+def _submit(args: argparse.Namespace) -> int:
+    """Hand the training to a scheduler, and say where to look."""
+    from hcflow.train.cluster import Options, minutes, submit_training
+
+    if args.restart or args.processes != 1:
+        got = "--restart, which would begin anew each time; give another --out" if args.restart else "--processes"
+        raise InputError(f"expected a run that can be requeued with --executor, got {got}")
+    if min(args.nodes - 1, args.gpus, args.cpus) < 0:
+        raise InputError(f"expected --nodes >= 1, --gpus and --cpus >= 0, got {args.nodes}, {args.gpus}, {args.cpus}")
+    if wrong := [text for text in args.slurm if not re.fullmatch(r"[\w-]+=.*", text)]:
+        raise InputError(f"expected --slurm KEY=VALUE, such as --slurm account=NAME, got {wrong[0]!r}")
+    more = dict(text.split("=", 1) for text in args.slurm)
+    options = Options(args.partition, args.gpus, args.nodes, args.cpus, minutes(args.time), 1, more)
+    chosen = recipe(args.recipe).at(args.budget)  # what is wrong with it is better said now
+    folder = args.out or Path("runs") / f"{Path(args.recipe).stem}-{args.budget}"
+    kind: Literal["slurm", "local"] = "slurm" if args.executor == "slurm" else "local"
+    job, log = submit_training(kind, args.arguments, folder, options)
+    print(f"job {job}: {chosen.name} into {folder}; its log: {log}", file=sys.stderr)
+    look = f"squeue -j {job}; to stop it: scancel {job}" if kind == "slurm" else f"kill {job} stops it"
+    print(f"{look}; what it saved is kept, and the same command resumes it", file=sys.stderr)
+    print(job)
+    return 0
+
+
 def _train_in_processes(args: argparse.Namespace) -> int:
-    """Train in this process, or in several that it starts."""
+    """Train in this process, or in several that it starts, or as a job."""
+    if args.executor != "process":
+        return _submit(args)
     if args.processes < 1:
         raise InputError(f"expected --processes >= 1, got {args.processes}")
     if args.processes == 1:

@@ -1,0 +1,89 @@
+"""What `bench run` prints and writes when the measuring is done."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hcflow.cli.entry import quiet
+
+if TYPE_CHECKING:
+    from bench.records.tables import Table
+    from bench.runs.runner import Outcome, Request
+    from bench.runs.watching import Picture
+    from bench.tracking.tables import Tracker
+
+
+def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: bool) -> None:
+    """The table on stdout, the reports on disk, and where to look."""
+    from bench.cli.terminal import text_options
+    from bench.records.tables import build_table
+    from bench.report import write_reports
+    from bench.report.grid import build_grid
+    from bench.report.text import render_text
+
+    table = build_table(request.suite, request.out)
+    written = write_reports(table, request.out, request.out)
+    if not outcome.ran:
+        print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
+    shown = _part(table, request) if only else table
+    print(render_text(build_grid(shown), **text_options()))
+    if outcome.fallback:
+        number = request.suite.name.removeprefix("table")
+        print(
+            f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
+            f"To download them and run again: nox -s reproduce_table{number} -- --fetch"
+        )
+    if not quiet():
+        print("written: " + ", ".join(str(path) for path in written), flush=True)
+    if tracker is not None:
+        tracker.attach(outcome.journal, written)  # the last: it may wait for MLflow
+        if not quiet():
+            print(tracker.summary())
+
+
+def _part(table: Table, request: Request) -> Table:
+    """The rows that were asked for."""
+    names = {row.name for row in request.rows}
+    suite = replace(table.suite, rows=tuple(row for row in table.suite.rows if row.name in names))
+    return replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
+
+
+def _first_need(outcome: Outcome) -> str:
+    return next((entry.reason for entry in outcome.journal.entries if entry.reason), "no row was asked for")
+
+
+def exit_code(outcome: Outcome, shared: bool = False) -> int:
+    """0 where it ran without a problem; a part of a shared run may have nothing to do."""
+    if outcome.problems:
+        count = len(outcome.problems)
+        what = "1 problem" if count == 1 else f"{count} problems"
+        print(f"error: {what}, the first: {outcome.problems[0]}; finished measurements are kept", file=sys.stderr)
+    return 2 if outcome.problems or not (outcome.ran or shared) else 0
+
+
+def conclude(request: Request, picture: Picture, only: bool) -> int:
+    """What a run that others did has come to: its table, MLflow, and what failed."""
+    from bench.records.merging import reproductions
+    from bench.runs.planning import datasets_of
+    from bench.runs.runner import Outcome
+    from bench.tracking.tables import Tracker
+
+    journals = [one for one in reproductions(request.out, request.suite.name) if one.run == picture.submission]
+    failed = picture.failed
+    problems = tuple(f"part {part.number}: {part.error}" for part in failed)
+    if journals:
+        journal = journals[-1]
+        tracker = Tracker(request.out, request.suite)
+        tracker.later(journal)
+        ran = sum(bool(entry.restored) for entry in journal.entries)
+        fallback = datasets_of(request.suite, request.datasets)[1]
+        present(request, Outcome(journal, problems, ran, fallback), tracker, only)
+    if failed:
+        print(
+            f"error: {len(failed)} of {len(picture.parts)} parts failed; the rest is measured. "
+            "The same command with --retry-failed does them again",
+            file=sys.stderr,
+        )
+    return 2 if failed else 0

@@ -1,0 +1,241 @@
+"""`bench run` in several processes: a part of a run, and the side that submits and watches."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli.sharing_options import options_of
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.runs.estimates import Cost
+    from bench.runs.progress import PartProgress
+    from bench.runs.runner import Outcome, Request
+    from bench.runs.shards import Plan
+    from bench.runs.submissions import Executor, Submission
+    from bench.runs.watching import Picture
+    from bench.suites.suite import Suite
+
+_PROGRAM = "bench.__main__:main"  # what runs a part's command line
+_PER_PROCESS = 4  # parts for each process, where nothing else is asked for: whoever is early does another
+_LEAST = 20.0  # seconds: smaller parts would mostly load networks
+
+
+@contextmanager
+def progress_of(args: argparse.Namespace) -> Iterator[PartProgress | None]:
+    """Where a job notes how far it is, from its very beginning: it may train first. None for `--shard`."""
+    from bench.errors import in_one_line
+    from bench.runs import submissions
+
+    if not args.part:
+        yield None
+        return
+    name, number = args.part
+    progress = _progress(args.out, name, number, len(submissions.load(args.out, name).images))
+    try:
+        yield progress
+    except Exception as error:
+        from bench.runs.executors import preempted
+
+        if not preempted():
+            progress.fail(in_one_line(error))
+        raise
+
+
+def do_part(args: argparse.Namespace, request: Request, progress: PartProgress | None) -> Outcome | None:
+    """Do one part of a run in this process, and note how far it is; None where there are not so many parts."""
+    from bench.runs import submissions
+    from bench.runs.precision import arithmetic
+    from bench.runs.runner import run
+
+    submission, number = _part_to_do(args, request)
+    count = len(submission.images)
+    if number > count:
+        return None
+    share = submissions.share_of(request.out, submission.id, number, count)
+    progress = progress or _progress(request.out, submission.id, number, count)
+    with arithmetic(args.precision):
+        outcome = run(replace(request, share=share), progress, lambda journal: None)
+    progress.end()
+    return outcome
+
+
+def _progress(out: Path, submission: str, number: int, count: int) -> PartProgress:
+    from bench.runs import executors, submissions
+    from bench.runs.progress import PartProgress
+    from bench.runs.runner import Share
+
+    job, log = executors.job_of_this_process()
+    log = log or os.environ.get(submissions.LOG, "")
+    return PartProgress(out, Share(submission, number, count, None), job, log)
+
+
+def _part_to_do(args: argparse.Namespace, request: Request) -> tuple[Submission, int]:
+    """The submission and the part of `--part`, or those of `--shard`, which are made by whoever comes first."""
+    from bench.runs import submissions
+    from bench.runs.shards import plan
+
+    if args.part:
+        return submissions.load(request.out, args.part[0]), args.part[1]
+    number, count = args.shard
+    costs = _costs(request)
+    key = submissions.key_of(request, _images(costs))
+    wanted = submissions.Submission(
+        f"shards-{count}-{key}", request.suite.name, key, "other", tuple(args.arguments[:-1]), (), (), False
+    )
+    return submissions.agreed(request.out, wanted, lambda: plan(costs, count)), number
+
+
+def planned(args: argparse.Namespace, request: Request) -> tuple[Plan, list[Cost]]:
+    """The plan of `--workers` and `--executor`, and what it is made of."""
+    from bench.runs.shards import plan
+
+    costs = _costs(request)
+    processes = args.workers or options_of(args).at_once
+    parts = args.shards or _parts(costs, processes)
+    return plan(costs, parts), costs
+
+
+def _parts(costs: Sequence[Cost], processes: int) -> int:
+    """Several for each process, unless that would make them too short; at least one for each process."""
+    seconds = sum(cost.seconds for cost in costs) if any(cost.known for cost in costs) else float("inf")
+    return max(processes, int(min(_PER_PROCESS * processes, seconds / _LEAST)))
+
+
+def _costs(request: Request) -> list[Cost]:
+    from bench.runs.estimates import costs
+    from bench.runs.planning import datasets_of
+
+    manifests, _ = datasets_of(request.suite, request.datasets)
+    return costs(request.suite, request.rows, manifests, request.limit, request.out)
+
+
+def _images(costs: Sequence[Cost]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for cost in costs:
+        found.setdefault(cost.dataset, {})[cost.image] = None
+    return {dataset: list(images) for dataset, images in found.items()}
+
+
+def distribute(args: argparse.Namespace, request: Request) -> Picture | None:
+    """Have the parts of a run done by others, and watch; None where there is nothing to do."""
+    from bench.runs import submissions
+
+    plan, costs = planned(args, request)
+    if not costs:
+        return None
+    key = submissions.key_of(request, _images(costs))
+    submission = submissions.Submission(
+        submissions.new_id(), request.suite.name, key, _executor(args), tuple(args.arguments), tuple(plan.counts()),
+        tuple(plan.seconds()), plan.measured,
+    )  # fmt: skip
+    return _start(args, submission, plan)
+
+
+def distribute_cases(args: argparse.Namespace, suite: Suite) -> Picture:
+    """Train and measure the cases of table 1 side by side: a part is a case."""
+    from bench.records.store import digest_of
+    from bench.runs import submissions
+    from bench.training.ablation import ROWS
+
+    cases = ROWS if args.ablation == "all" else [row.name for row in suite.select([args.ablation])]
+    key = digest_of({"cases": list(cases), "budget": args.budget, "data": args.train_data})[:16]
+    submission = submissions.Submission(
+        submissions.new_id(), suite.name, key, _executor(args), tuple(args.arguments), (0,) * len(cases),
+        (1.0,) * len(cases), False, tuple(("--ablation", case) for case in cases),
+    )  # fmt: skip
+    return _start(args, submission, None)
+
+
+def again(args: argparse.Namespace, table: str) -> Picture:
+    """`--attach` and `--retry-failed`: watch what was submitted before, or submit what failed of it again."""
+    from bench.cli.watching import PictureView, how_to_go_on
+    from bench.records.journal import this_process
+    from bench.runs import executors, submissions
+    from bench.runs.watching import Watch
+
+    found = [one for one in submissions.load_all(args.out) if one.table == table and one.executor != "other"]
+    if not found:
+        raise BenchError(f"{args.out}: expected submitted jobs of {table}, got none; leave out --attach")
+    submission = found[-1]
+    if args.retry_failed:
+        failed = [part.number for part in Watch(args.out, submission).settled().failed]
+        if failed:
+            with executors.exclusively(args.out):
+                submissions.forget(args.out, submission.id, failed)
+                if submission.executor != "workers":
+                    submission = executors.submit(args.out, submission, failed, options_of(args), _PROGRAM)
+            if submission.executor == "workers":
+                submission = replace(submission, process=this_process())
+                submissions.save(args.out, submission)
+                return _work(args, submission, failed)
+    with PictureView(submission) as view, how_to_go_on(submission, args.out):
+        return Watch(args.out, submission).follow(view.show)
+
+
+def _executor(args: argparse.Namespace) -> Executor:
+    if args.workers:
+        return "workers"
+    return "slurm" if args.executor == "slurm" else "local"
+
+
+def _start(args: argparse.Namespace, submission: Submission, plan: Plan | None) -> Picture:
+    """Submit, unless the same thing is on its way already, and watch."""
+    from bench.cli.watching import PictureView, how_to_go_on
+    from bench.runs import executors, submissions
+    from bench.runs.watching import Watch
+
+    options = None if args.workers else options_of(args)
+    with executors.exclusively(args.out):
+        _refuse_twice(args.out, submission)
+        submissions.create(args.out, submission, plan)
+        if options is not None:
+            kept: dict[str, str | int] = {"at_once": options.at_once, "gpus": options.gpus, "minutes": options.minutes}
+            try:
+                submission = executors.submit(
+                    args.out, replace(submission, options=kept), submission.parts, options, _PROGRAM
+                )
+            except BenchError:  # there are no jobs: nothing to attach to
+                shutil.rmtree(submissions.folder_of(args.out, submission.id), ignore_errors=True)
+                raise
+    if options is None:
+        return _work(args, submission, submission.parts)
+    with PictureView(submission) as view, how_to_go_on(submission, args.out):
+        return Watch(args.out, submission).follow(view.show)
+
+
+def _refuse_twice(out: Path, wanted: Submission) -> None:
+    from bench.runs import submissions
+    from bench.runs.watching import Watch
+
+    for other in submissions.load_all(out):
+        if other.key == wanted.key and other.executor != "other":
+            picture = Watch(out, other).settled()
+            if not picture.finished:
+                done = picture.count("done")
+                raise BenchError(
+                    f"expected no other run of the same in {out}, got {other.id} ({done} of {len(other.images)} parts "
+                    "done); watch it with --attach, or end it: python -m bench jobs --cancel"
+                )
+
+
+def _work(args: argparse.Namespace, submission: Submission, parts: Sequence[int]) -> Picture:
+    from bench.cli.watching import PictureView
+    from bench.runs.watching import Watch
+    from bench.runs.workers import run_parts
+
+    watch = Watch(args.out, submission)
+    count = args.workers or 1
+    with PictureView(submission) as view:
+        view.show(watch.look())
+        run_parts(args.out, submission, parts, count, args.device, lambda: view.show(watch.look()), _PROGRAM)
+        picture = watch.look()
+        view.show(picture)
+    return picture

@@ -1,0 +1,126 @@
+"""The cases of table 1 as parts: each is trained and measured by a command of its own; and the plan on paper."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.records.merging import merged, reproductions
+from bench.runs import executors, submissions
+from bench.runs.submissions import Attempt, Submission
+from bench.training import ablation
+from bench.training.ablation import Trained
+
+ROOT = Path(__file__).parents[3]
+WEIGHTS = ROOT / "hcflow/trained/HCFlow_rescaling_x4_ours.safetensors"
+
+
+@pytest.mark.slow
+def test_cases_are_trained_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The jobs of an array, here done one after the other by this process; training is but a file."""
+    trained = []
+
+    def train_rows(rows: list[str], budget: str, *_: object) -> Iterator[Trained]:
+        for row in rows:
+            trained.append((row, budget))
+            file = shutil.copy(WEIGHTS, tmp_path / f"{row}.safetensors")
+            yield Trained(row, Path(file), 12, "smoke, 12 steps")
+
+    def submit(out: Path, submission: Submission, *_: object) -> Submission:
+        submissions.save(out, submission)
+        for part in submission.parts:
+            assert main(submission.argv(part)) == 0
+        return submission
+
+    monkeypatch.setattr(ablation, "train_rows", train_rows)
+    monkeypatch.setattr(ablation, "ROWS", ("case1", "case2"))
+    monkeypatch.setattr(executors, "submit", submit)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    command = ["run", "--ablation", "all", "--budget", "smoke", "--dataset", "Sample", "--limit", "1"]
+    out = tmp_path / "results"
+    assert main([*command, "--executor", "slurm", "--out", str(out)]) == 0
+    assert trained == [("case1", "smoke"), ("case2", "smoke")]
+    (submission,) = submissions.load_all(out)
+    assert not submissions.has_plan(out, submission.id)
+    (journal,) = reproductions(out)
+    assert journal.run == submission.id
+    assert journal.finished
+    rows = {entry.row for entry in journal.entries if entry.state == "done"}
+    assert {row.partition(" ")[0] for row in rows} == {"case1", "case2"}
+    assert "case2 (ours, smoke, 12 steps)" in capsys.readouterr().out
+
+
+def test_a_plan_on_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.tracking.tables.Tracker._guard", lambda *_: None)
+    out = ["--out", str(tmp_path)]
+    command = ["run", "--table", "4", "--dataset", "Sample", "--method", "bicubic", *out]
+    assert main([*command, "--limit", "1"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--dry-run", "--executor", "slurm", "--max-jobs", "64"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 parts" in printed
+    assert "Bicubic on Sample 1-1" in printed
+    assert [line.split()[0] for line in printed.splitlines() if "%" in line] == ["1", "8", "64"]
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_journals_of_parts_are_one_reproduction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.tracking.tables.Tracker._guard", lambda *_: None)
+    command = ["run", "--table", "4", "--dataset", "Sample", "--method", "bicubic", "--out", str(tmp_path)]
+    for number in (1, 2, 1):  # the first part twice, as after a preemption
+        assert main([*command, "--shard", f"{number}/2", "--no-report"]) == 0
+    (journal,) = reproductions(tmp_path)
+    (entry,) = journal.entries
+    assert entry.state == "done"
+    assert len(entry.pixels) == 3
+    assert entry.computed + entry.cached == 3
+    assert journal.finished
+    assert journal.run.startswith("shards-2-")
+    main(["show", "--table", "4", "--out", str(tmp_path)])
+    assert ", 2 parts: commit" in capsys.readouterr().out
+    parts = [one for one in _parts(tmp_path) if one.command["part"]["number"] == 1]
+    unfinished = merged("x", parts)
+    assert unfinished.finished is None
+    assert unfinished.entries[0].state == "running"
+
+
+def _parts(out: Path) -> list[object]:
+    from bench.records.journal import load_journals
+
+    return list(load_journals(out))
+
+
+def test_jobs_are_written_down_before_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever submits may be killed at any moment: the jobs are found again by their name."""
+    pytest.importorskip("submitit")
+    seen: list[Attempt] = []
+
+    def handed(executor: object, work: list[executors.PartJob]) -> list[object]:
+        seen.extend(submissions.load(tmp_path, "s").attempts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(executors, "_slurm", handed)
+    monkeypatch.setattr("hcflow.train.cluster.executor", lambda *_: None)
+    one = Submission("s", "table4", "k", "slurm", ("run",), (1, 1), (1.0, 1.0), True)
+    submissions.create(tmp_path, one, None)
+    with pytest.raises(KeyboardInterrupt):
+        executors.submit(tmp_path, one, one.parts, executors.Options(), "bench.__main__:main")
+    assert [(attempt.name, attempt.jobs) for attempt in seen] == [("bench-s-1", ((1,), (2,)))]
+
+
+def test_local_jobs_share_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """submitit's local executor starts all jobs at once, so there are as many as may run."""
+    monkeypatch.setattr("hcflow.train.cluster.executor", lambda *_: None)
+    monkeypatch.setattr(executors, "_local", lambda *_: [])
+    one = Submission("s", "table4", "k", "local", ("run",), (1,) * 5, (1.0,) * 5, True)
+    submissions.create(tmp_path, one, None)
+    given = executors.submit(tmp_path, one, one.parts, executors.Options(at_once=2), "bench.__main__:main")
+    assert given.attempts[0].jobs == ((1, 3, 5), (2, 4))
