@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "records"))
 
@@ -18,7 +19,7 @@ from tables_helper import measured
 
 from bench.__main__ import main
 from bench.metrics.metric import NotApplicable
-from bench.runs import specifications
+from bench.runs import specifications, verifying
 from bench.runs.verifying import agreement
 from bench.tracking.tables import Tracker
 
@@ -101,6 +102,26 @@ def test_code_that_changed_since_is_said_where_the_numbers_agree(
     assert {(check["status"], *check["changed"]) for check in checks} == {("identical", "code", "measure")}  # type: ignore[misc]
     assert main(["verify", str(copy)]) == 0
     assert "changed: code, measure" in capsys.readouterr().out
+
+
+def test_it_computes_with_as_many_threads_as_the_run_had(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (copy / "runs").glob("*.json"):
+        journal = json.loads(path.read_text())
+        journal["provenance"]["threads"] = 3
+        path.write_text(json.dumps(journal))
+    seen = []
+    measure = verifying._Place._measure
+
+    def watched(self: verifying._Place, *arguments: object) -> object:
+        seen.append(torch.get_num_threads())
+        return measure(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(verifying._Place, "_measure", watched)
+    before = torch.get_num_threads()
+    assert verify(copy, capsys)[0] == 0
+    assert (seen, torch.get_num_threads()) == ([3], before)
 
 
 def test_what_cannot_be_measured_here_is_said(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
