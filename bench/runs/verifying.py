@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -131,7 +132,8 @@ class _Place:
         jobs = Job.of(suite, row, manifest.name, without, self.device, folder, "verify")
         here = {entry.id: entry for entry in local.presence(manifest).present}
         entries = [here[image] for image in images if image in here]
-        problems, pixels = self._measure(entries, suite, row, manifest, jobs)
+        with _threads(self.journal.provenance.get("threads")):
+            problems, pixels = self._measure(entries, suite, row, manifest, jobs)
         for image in images:
             if image not in here:
                 problems[image] = f"needs the image: {local.how_to_get(manifest)}"
@@ -209,6 +211,18 @@ class _Place:
 
     def _not_checked(self, image: str, reason: str, measure: str = "", temperature: float = 0.0) -> Check:
         return Check(*self.place, image, measure, temperature, "not checked", reason=reason)
+
+
+@contextmanager
+def _threads(count: object) -> Iterator[None]:
+    """As many threads as the run had, for sums depend on how they are split: NIQE of a draw in the third digit."""
+    before = torch.get_num_threads()
+    if type(count) is int and 0 < count <= 1024:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def agreement(before: store.Values, now: store.Values, decimals: int) -> tuple[Status, str]:
