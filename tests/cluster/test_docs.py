@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,10 @@ def small(tmp_path: Path) -> Lab:
     lab = Lab.in_(tmp_path, 0.0)
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "python").symlink_to(sys.executable)
+    (programs / "python").write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n'
+    )  # a link would leave its venv
+    (programs / "python").chmod(0o755)
     lab.environment["PATH"] = f"{programs}:{lab.environment['PATH']}"
     return lab
 
