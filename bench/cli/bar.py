@@ -35,12 +35,14 @@ class RunBar:
         )
         self._task: TaskID | None = None
         self._rows = self._row = 0
+        self._cached = self._images = 0
 
     def __enter__(self) -> RunBar:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._say_cached()
         self._progress.stop()
 
     def plan(self, rows: int, images: int) -> None:
@@ -50,7 +52,9 @@ class RunBar:
 
     def row(self, row: str, dataset: str, images: int) -> None:
         """A row on a data set starts."""
+        self._say_cached()
         self._row += 1
+        self._images = images
         if self._lines:
             print(f"{self._row}/{self._rows} {row} on {dataset}: {images} images", file=sys.stderr, flush=True)
         if self._task is not None:
@@ -58,8 +62,16 @@ class RunBar:
 
     def image(self, image: str, cached: bool) -> None:
         """An image is done."""
+        self._cached += cached
         if self._task is not None:
             self._progress.advance(self._task)
+
+    def _say_cached(self) -> None:
+        """How many images of the row before were measured by an earlier run."""
+        if self._lines and self._cached:
+            which = "all" if self._cached >= self._images else str(self._cached)
+            print(f"  {which} of them measured before", file=sys.stderr, flush=True)
+        self._cached = 0
 
     def problem(self, message: str) -> None:
         """One line on stderr."""

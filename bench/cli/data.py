@@ -11,7 +11,15 @@ from bench.cli.progress import DownloadBar
 from bench.cli.terminal import tracked
 from bench.datasets.acquire import fetch
 from bench.datasets.importing import Imported, image_files, import_files
-from bench.datasets.local import digest_record, how_to_get, pixel_digest, presence, read_hr, recorded_digests
+from bench.datasets.local import (
+    digest_record,
+    how_to_get,
+    pixel_digest,
+    presence,
+    read_hr,
+    recorded_digests,
+    require_data_root,
+)
 from bench.datasets.manifest import Manifest, load_manifest, manifest_names
 from bench.errors import BenchError
 from bench.roots import data_root
@@ -66,6 +74,7 @@ def _list(args: argparse.Namespace) -> int:
 
     from bench.cli.terminal import console, grid, one_line_each
 
+    require_data_root()
     rows = [_describe(load_manifest(name)) for name in manifest_names()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
@@ -119,6 +128,7 @@ def _describe(manifest: Manifest) -> dict[str, object]:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    require_data_root()
     names = args.names or [n for n in manifest_names() if presence(load_manifest(n)).state != "missing"]
     manifests = [load_manifest(name) for name in names]
     bad = 0

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from bench.cli.terminal import console, grid
-from bench.datasets.manifest import load_manifest
+from bench.datasets.manifest import Manifest, load_manifest
 from bench.report.formatting import duration
 from bench.runs.estimates import Cost, forecast
 from bench.runs.planning import datasets_of, why_not
 from bench.runs.runner import Request
 from bench.runs.shards import makespan, plan
-from bench.suites.suite import load_suite, suite_names
+from bench.suites.suite import Row, load_suite, suite_names
 
 
 def print_tables() -> int:
@@ -24,10 +24,22 @@ def print_tables() -> int:
         table = grid("row", "what it needs", title=f"{name}: {suite.title}")
         manifests = [load_manifest(dataset) for dataset in suite.datasets]
         for row in suite.rows:
-            lacks = why_not(row) or "; ".join(filter(None, (why_not(row, manifest) for manifest in manifests)))
+            lacks = why_not(row) or _missing(row, manifests, suite.fallback)
             table.add_row(escape(row.name), escape(lacks) or "[green]nothing: it can run[/]")
         console().print(table)
     return 0
+
+
+def _missing(row: Row, manifests: Sequence[Manifest], fallback: str) -> str:
+    """The data sets that a row lacks, those that a command downloads in one command; empty where it has all."""
+    reasons = {manifest.name: why_not(row, manifest) for manifest in manifests}
+    lacking = {name: reason for name, reason in reasons.items() if reason}
+    fetched = [name for name, reason in lacking.items() if reason.endswith(f"bench data fetch {name}")]
+    parts = [f"needs data: python -m bench data fetch {' '.join(fetched)}"] if fetched else []
+    parts += [reason for name, reason in lacking.items() if name not in fetched]
+    if parts and len(lacking) == len(reasons):
+        parts.append(f"without data it runs on {fallback}")
+    return "; ".join(parts)
 
 
 def print_forecast(request: Request) -> int:

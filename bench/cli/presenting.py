@@ -25,19 +25,22 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
 
     table = build_table(request.suite, request.out)
     written = write_reports(table, request.out, request.out)
+    if outcome.fallback:
+        number = request.suite.name.removeprefix("table")
+        print(
+            f"None of the table's data sets is present, so this ran on {request.suite.fallback}, "
+            "for which the paper has no values.\n"
+            f"To download the paper's and run again: .venv/bin/nox -s reproduce_table{number} -- --fetch\n"
+        )
     if not outcome.ran:
         print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
     shown = _part(table, request) if only else table
     print(render_text(build_grid(shown), **text_options()))
-    if outcome.fallback:
-        number = request.suite.name.removeprefix("table")
-        print(
-            f"None of the table's data sets is present, so this ran on {request.suite.fallback}.\n"
-            f"To download them and run again: nox -s reproduce_table{number} -- --fetch"
-        )
     if not quiet():
         print("written: " + ", ".join(str(path) for path in written), flush=True)
     if tracker is not None:
+        if not quiet():
+            print("copying to MLflow (Ctrl-C loses nothing: python -m bench track does it later) ..", file=sys.stderr)
         tracker.attach(outcome.journal, written)  # the last: it may wait for MLflow
         if not quiet():
             print(tracker.summary())

@@ -224,8 +224,10 @@ def _same(sr: Path, names: set[str], other: Path, others: set[str], option: str)
     if missing or extra:
         kind = "LR" if option == "--lr" else "SR" if option == "--sr" else "HR"
         what = f"{missing[0]} has no SR image" if missing else f"{extra[0]} has no {kind} image"
+        too = f", {extra[0]} is extra" if missing and extra else ""
         raise BenchError(
-            f"{sr}: expected the image names of {other}, got {len(missing)} missing, {len(extra)} extra ({what})"
+            f"{sr}: expected the image names of {other}, got {len(missing)} missing, {len(extra)} extra ({what}{too}); "
+            "give both files one name"
         )
 
 

@@ -63,9 +63,11 @@ def datasets_of(suite: Suite, names: Iterable[str]) -> tuple[list[Manifest], boo
     Returns:
         (manifests, whether the fallback was taken).
     """
-    if chosen := [load_manifest(name) for name in dict.fromkeys(names)]:
+    chosen = [load_manifest(name) for name in dict.fromkeys(names)]
+    if not chosen or any(not manifest.package for manifest in chosen):
+        local.require_data_root()
+    if chosen:
         return chosen, False
-    local.require_data_root()
     manifests = [load_manifest(name) for name in suite.datasets]
     if all(local.presence(manifest).state == "missing" for manifest in manifests):
         return [*manifests, load_manifest(suite.fallback)], True

@@ -99,10 +99,12 @@ class Tracker:
         if self.failure:
             return f"MLflow: not mirrored; the results are kept. To import them later: {catch_up}"
         uri = without_password(self.uri)
-        served = "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}  then  "
         link = self._store.link(self._experiment) if self._experiment else uri
         waited = f", {self.waited:.1f} s of them after the last image" if self.waited else ""
-        return f"MLflow ({self.seconds:.1f} s{waited}): {served}{link}"
+        took = f"(copied in {self.seconds:.1f} s{waited})"
+        if self.uri.startswith("http"):
+            return f"MLflow: {link} {took}"
+        return f"MLflow: mlflow ui --backend-store-uri {uri}\n  then open {link} {took}"
 
     def _mirror(self, journal: Journal) -> str:
         self._experiment = self._store.experiment(journal.table)

@@ -210,6 +210,7 @@ def _crop(source: Path, photo: Photo, size: tuple[int, int] | None, scale: int) 
             )
         return size
     if remembered is None:
+        say(f"{source}: no mark of `downscale`: not cropped; for an ordinary small image, use `upscale`")
         return None
     if not fits((remembered.width, remembered.height)):
         say(f"{source}: not cropped: it was changed since it was made of {remembered.width}x{remembered.height} pixels")
