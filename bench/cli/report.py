@@ -47,7 +47,7 @@ _PICTURES = (
 
 
 def _report(args: argparse.Namespace) -> int:
-    from bench.records.journal import load_journals
+    from bench.records.merging import reproductions
     from bench.records.tables import build_table
     from bench.records.texts import tables_in
     from bench.report import write_reports
@@ -61,7 +61,7 @@ def _report(args: argparse.Namespace) -> int:
         table = build_table(shown_suite(args.table, args.suite, args.out), args.out)
         written = write_reports(table, args.out, target, pictures=args.pictures, style=args.style)
     else:
-        journals, measured = load_journals(args.out), tables_in(args.out)
+        journals, measured = reproductions(args.out), tables_in(args.out)
         if not measured:
             raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
         names = [*_in_order(suite_names()), *(name for name in measured if name not in suite_names())]

@@ -61,7 +61,8 @@ def _verify(args: argparse.Namespace) -> int:
     else:
         _print(checks)
     if all(check.status == "not checked" for check in checks):
-        raise BenchError(f"{args.folder}: expected something that can be measured here, got: {checks[0].reason}")
+        why = checks[0].reason if checks else "no image in the sample"
+        raise BenchError(f"{args.folder}: expected something that can be measured here, got: {why}")
     return 1 if any(check.status == "different" for check in checks) else 0
 
 
@@ -94,7 +95,8 @@ def _print(checks: Sequence[Check]) -> None:
         screen.print(escape(line))
     total = Counter(check.status for check in checks)
     screen.print(
-        f"{len(checks)} numbers: {total['identical']} identical, {total['same digits']} same to the printed digits, "
+        f"{len(checks)} numbers: {total['identical']} identical, "
+        f"{total['same digits']} within half a unit of the last printed digit, "
         f"{total['different']} different, {total['not checked']} not checked"
     )
 

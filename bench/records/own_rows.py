@@ -19,12 +19,17 @@ def as_json(suite: Suite, rows: Iterable[Row]) -> list[Json]:
     return [dataclasses.asdict(row) for row in rows if row.name not in known]
 
 
+def added_rows(journal: Journal) -> list[Json]:
+    """The rows that a run added, as its journal has them; none where it holds something else."""
+    added = journal.command.get("own_rows")
+    return [raw for raw in added if isinstance(raw, dict)] if isinstance(added, list) else []
+
+
 def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
     """The suite with the rows that runs added to it, each behind the row it stands beside."""
     found: dict[str, Row] = {}
     for journal in journals:
-        added = journal.command.get("own_rows")
-        for raw in added if isinstance(added, list) else []:
+        for raw in added_rows(journal):
             try:
                 row = build(Row, raw, "row")
             except BenchError:

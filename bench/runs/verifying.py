@@ -17,6 +17,7 @@ from bench.errors import BenchError, in_one_line
 from bench.metrics.metric import NotApplicable
 from bench.records import store
 from bench.records.journal import Entry, Journal, Restored
+from bench.records.seen import seen
 from bench.records.tables import cells_of, shown_entries, suite_with_runs
 from bench.records.texts import recorded, suite_in, tables_in
 from bench.runs.images import ImageRun, Job
@@ -89,8 +90,8 @@ def verify(
 
 
 def _measured(out: Path, entry: Entry) -> list[str]:
-    """The images of an entry that have records with the pixels it saw."""
-    return sorted({image for one in entry.restored for image in store.read(out, one.digest, entry.pixels)})
+    """The images of an entry that have records: those that the table shows."""
+    return sorted({image for one in entry.restored for image in seen(out, one.digest, entry)})
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,10 @@ class _Place:
             manifest = manifest_in(self.journal, self.entry.dataset)
             if reason := why_not(row, manifest):
                 raise BenchError(reason)
+            with tempfile.TemporaryDirectory(prefix="bench-verify-") as folder:
+                return self._check(images, suite, row, manifest, Path(folder))
         except BenchError as error:
             return [self._not_checked("", str(error))]
-        with tempfile.TemporaryDirectory(prefix="bench-verify-") as folder:
-            return self._check(images, suite, row, manifest, Path(folder))
 
     def _suite(self) -> Suite:
         """The table as the run that measured it had it."""
@@ -173,11 +174,11 @@ class _Place:
         self, image: str, jobs: Sequence[Job], pixels: str, problem: str, missing: Mapping[str, str],
         digits: Mapping[str, int],
     ) -> list[Check]:  # fmt: skip
-        if pixels and pixels != self.entry.pixels.get(image, pixels):
-            return [self._not_checked(image, "its HR pixels are not those that were measured")]
         checks = []
         for known in self.entry.restored:
-            before = store.read(self.out, known.digest, self.entry.pixels).get(image)
+            before = seen(self.out, known.digest, self.entry).get(image)
+            if before is not None and pixels and pixels != before.pixels:
+                return [self._not_checked(image, "its HR pixels are not those that were measured")]
             for measure, digest in known.measures.items():
                 if before is None or digest not in before.values:
                     continue
@@ -192,13 +193,13 @@ class _Place:
                 else:
                     changed = self._changed(known, digest, now, measure)
                     checks.append(self._compared(image, measure, known, before.values[digest], values, changed, digits))
-        return checks
+        return checks or [self._not_checked(image, "its records have no value of a measure that the run names")]
 
     def _compared(
         self, image: str, measure: str, known: Restored, before: store.Values, now: store.Values,
         changed: tuple[str, ...], digits: Mapping[str, int],
     ) -> Check:  # fmt: skip
-        status, reason = agreement(before, now, digits.get(measure, 0))
+        status, reason = agreement(before, now, digits[measure])
         about = (*self.place, image, measure, known.temperature)
         return Check(*about, status, before, now, changed, reason)
 
