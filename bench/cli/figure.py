@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, positive, shown_suite
+from bench.cli.options import add_out, add_suite, add_table, add_trust, positive, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import say, subparser
 
@@ -65,6 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--overwrite", action="store_true", help="replace FILE and its caption where they exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_figure)
 
 
@@ -83,7 +84,7 @@ def _figure(args: argparse.Namespace) -> int:
     number = args.table or _TABLES.get(args.kind)
     if number is None and args.suite is None:
         raise BenchError(f"figure {args.kind}: expected --table N or --suite FILE, got neither")
-    table = build_table(shown_suite(number, args.suite, args.out), args.out)
+    table = build_table(shown_suite(number, args.suite, args.out, args.trust), args.out)
     dataset = _dataset(args, table)
     target = _target(args, table, dataset)
     files.require()

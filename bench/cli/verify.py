@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.options import add_trust
 from bench.errors import BenchError
 from bench.files import require_folder
 from hcflow.cli.entry import subparser
@@ -39,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    add_trust(parser)
     parser.set_defaults(run=_verify)
 
 
@@ -53,7 +55,7 @@ def _verify(args: argparse.Namespace) -> int:
     def say(place: tuple[str, str, str], images: int) -> None:
         print(f"{place[0]}, {place[1]} on {place[2]}: {images} image{'' if images == 1 else 's'}", file=sys.stderr)
 
-    checks = verify(args.folder, sample, args.seed, choose_device(args.device), say)
+    checks = verify(args.folder, sample, args.seed, choose_device(args.device), say, args.trust)
     if args.format == "json":
         from bench import jsons
 

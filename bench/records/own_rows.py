@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from bench.errors import BenchError
 from bench.jsons import Json
-from bench.records.journal import Journal
+from bench.records.journal import Journal, warn_once
+from bench.records.trust import left_out, unsafe_row
 from bench.structured import build
 from bench.suites.suite import Row, Suite
 
@@ -25,8 +26,8 @@ def added_rows(journal: Journal) -> list[Json]:
     return [raw for raw in added if isinstance(raw, dict)] if isinstance(added, list) else []
 
 
-def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
-    """The suite with the rows that runs added to it, each behind the row it stands beside."""
+def with_own_rows(suite: Suite, journals: Iterable[Journal], trust: bool = False) -> Suite:
+    """The suite with the rows that runs added to it, each behind the row it stands beside; `trust`: see `trust.HOW`."""
     found: dict[str, Row] = {}
     for journal in journals:
         for raw in added_rows(journal):
@@ -34,6 +35,9 @@ def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
                 row = build(Row, raw, "row")
             except BenchError:
                 continue  # of another version; its values cannot be placed
+            if not trust and (name := unsafe_row(row)):
+                warn_once(left_out("row", row.name, name))
+                continue
             found[row.name] = row
     return with_rows(suite, [row for row in found.values() if row.name not in {known.name for known in suite.rows}])
 

@@ -17,16 +17,27 @@ from bench.records.machines import spread
 from bench.records.merging import reproductions
 from bench.records.own_rows import with_own_rows
 from bench.records.seen import seen
+from bench.records.trust import left_out, unsafe_measure
 from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
 __all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
 
 
-def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:
-    """The suite with the rows and columns that runs added to it; a warning names a measure that is no longer there."""
+def suite_with_runs(suite: Suite, journals: Iterable[Journal], trust: bool = False) -> Suite:
+    """The suite with the rows and columns that runs added to it; a warning names a measure that is no longer there.
+
+    Args:
+        suite: the table.
+        journals: of the runs.
+        trust: also look up what names a module (`module:object`), which runs its code; a warning says what is left out
+            without.
+    """
     journals = list(journals)
-    suite = with_own_rows(suite, journals)
+    suite = with_own_rows(suite, journals, trust)
     for text in dict.fromkeys(text for journal in journals for text in texts(journal.command.get("also"))):
+        if not trust and (name := unsafe_measure(text)):
+            warn_once(left_out("column", text, name))
+            continue
         try:
             suite = suite.with_columns([text])
         except BenchError as error:

@@ -20,6 +20,7 @@ from bench.records.journal import Entry, Journal, Restored
 from bench.records.seen import seen
 from bench.records.tables import cells_of, shown_entries, suite_with_runs
 from bench.records.texts import recorded, suite_in, tables_in
+from bench.records.trust import OPTION
 from bench.runs.images import ImageRun, Job
 from bench.runs.planning import measure_faults, why_not
 from bench.runs.precision import arithmetic
@@ -64,7 +65,12 @@ class Check:
 
 
 def verify(
-    out: Path, sample: Sample, seed: int, device: torch.device, on_place: Callable[[Stratum, int], None]
+    out: Path,
+    sample: Sample,
+    seed: int,
+    device: torch.device,
+    on_place: Callable[[Stratum, int], None],
+    trust: bool = False,
 ) -> list[Check]:
     """Measure a sample of a results folder again.
 
@@ -74,6 +80,7 @@ def verify(
         seed: of the choice of images.
         device: to measure on.
         on_place: told of each table, row and data set, with the number of its images.
+        trust: also look up names of the form `module:object` in the journals, which runs code.
 
     Raises:
         BenchError: there is nothing to verify.
@@ -85,7 +92,7 @@ def verify(
     checks: list[Check] = []
     for place, images in sorted(sample.of(strata, seed).items()):
         on_place(place, len(images))
-        checks += _Place(out, place, *places[place], device).check(images)
+        checks += _Place(out, place, *places[place], device, trust).check(images)
     return checks
 
 
@@ -103,6 +110,7 @@ class _Place:
     journal: Journal
     entry: Entry
     device: torch.device
+    trust: bool
 
     def check(self, images: Sequence[str]) -> list[Check]:
         """All measures of these images."""
@@ -110,7 +118,7 @@ class _Place:
             suite = self._suite()
             row = next((row for row in suite.rows if row.name == self.entry.row), None)
             if row is None:
-                raise BenchError("the table has no such row any more")
+                raise BenchError(f"the table has no such row any more, or it needs {OPTION}")
             manifest = manifest_in(self.journal, self.entry.dataset)
             if reason := why_not(row, manifest):
                 raise BenchError(reason)
@@ -122,8 +130,11 @@ class _Place:
     def _suite(self) -> Suite:
         """The table as the run that measured it had it."""
         texts = self.journal.texts
-        suite = recorded(self.journal.table, texts) if "suite" in texts else suite_in(self.out, self.place[0]).suite
-        return suite_with_runs(suite, [self.journal])
+        if "suite" in texts:
+            suite = recorded(self.journal.table, texts, self.trust)
+        else:
+            suite = suite_in(self.out, self.place[0], self.trust).suite
+        return suite_with_runs(suite, [self.journal], self.trust)
 
     def _check(self, images: Sequence[str], suite: Suite, row: Row, manifest: Manifest, folder: Path) -> list[Check]:
         recorded_ids = {measure for one in self.entry.restored for measure in one.measures}

@@ -12,6 +12,7 @@ from bench.records import store as records
 from bench.records.journal import Entry, Journal, still_runs, this_process
 from bench.records.tables import Cell, cells_of, suite_with_runs
 from bench.records.texts import recorded
+from bench.records.trust import unsafe_suite
 from bench.runs.recording import manifest_in
 from bench.suites.suite import Suite, load_suite
 from bench.tracking import cells as logged
@@ -225,12 +226,18 @@ def _data_digest(journal: Journal, entry: Entry) -> str:
         return records.digest_of(dict(entry.pixels))[:32]
 
 
-def suite_of(journal: Journal, suite: Suite | None) -> Suite | None:
-    """The table of a run as it was then, with the rows and columns that it added; None where nobody knows it."""
+def suite_of(journal: Journal, suite: Suite | None, trust: bool = False) -> Suite | None:
+    """The table of a run as it was then, with the rows and columns that it added; None where nobody knows it.
+
+    Args:
+        journal: of the run.
+        suite: the table of that name that this process has; of it where the journal's names modules.
+        trust: also look up names of modules in the journal, which runs their code.
+    """
     try:
-        if "suite" in journal.texts:
-            return suite_with_runs(recorded(journal.table, journal.texts), [journal])
-        return suite_with_runs(suite or load_suite(journal.table.removeprefix("table")), [journal])
+        if "suite" in journal.texts and not (suite is not None and unsafe_suite(journal.texts["suite"])):
+            return suite_with_runs(recorded(journal.table, journal.texts, trust), [journal], trust)
+        return suite_with_runs(suite or load_suite(journal.table.removeprefix("table")), [journal], trust)
     except BenchError:
         return None
 
