@@ -177,6 +177,7 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
         raise BenchError(f"expected two rows with results on {dataset}, got fewer; run another")
     first, second = pair.wins
     said = f"{pair.rows[0]} is better on {first}, {pair.rows[1]} on {second} of {len(pair.images)} images"
+    said += f"; left out: {pair.other} with other HR pixels" if pair.other else ""
     say(said)
     return files.pair(pair, suffix), f"{column}, {pair.axis.protocol}, {dataset}\n{said}\n"
 
