@@ -15,6 +15,7 @@ from test_machines import cell as edsr
 from test_machines import rrdb
 
 import bench
+from bench.__main__ import main
 from bench.records.journal import load_journals
 from bench.records.merging import reproductions
 from bench.records.tables import build_table, shown_entries
@@ -143,3 +144,11 @@ def test_damaged_commands_do_not_stop_the_merge(tmp_path: Path, command: dict[st
     as_part(journal, 2, started="2026-01-01T10:00:00")  # no time zone, as the other has
     (found,) = reproductions(tmp_path)
     assert (found.command["rows"], found.command["own_rows"]) == ([], [])
+
+
+def test_the_site_lists_a_shared_run_once(tmp_path: Path) -> None:
+    shared(tmp_path)
+    assert main(["report", "--out", str(tmp_path), "--to", str(tmp_path / "site"), "--pictures", "none"]) == 0
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "shards-2-x" in page
+    assert not any(part.run in page for part in load_journals(tmp_path))
