@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from bench import jsons
+from bench.errors import one_line
 from bench.jsons import Json
 from bench.records.journal import Entry, Journal, State, load_journals, texts, warn_once
 from bench.records.own_rows import added_rows
@@ -50,7 +50,7 @@ def _merged_all(journals: Iterable[Journal], replaced: bool) -> list[Journal]:
         standing = [one for one in groups if any(id(journal) in last for journal in one[1])]
         if len(standing) > 1:
             warn_once(
-                f"the parts of the run {name} differ in commit or restoration (code, packages, device): "
+                f"the parts of the run {one_line(name)} differ in commit or restoration (code, packages, device): "
                 f"they count as {len(standing)} runs"
             )
         found += [
@@ -65,7 +65,7 @@ def in_brief(journals: Sequence[Journal]) -> list[Journal]:
     groups: dict[tuple[str, str], list[Journal]] = {}
     for journal in journals:
         of = str(part_of(journal).get("of") or journal.run)
-        groups.setdefault((of, jsons.dumps(journal.provenance)), []).append(journal)
+        groups.setdefault((of, repr(journal.provenance)), []).append(journal)
     return [_together(of, group) if len(group) > 1 else group[0] for (of, _), group in groups.items()]
 
 
@@ -92,7 +92,7 @@ def shared_run(journal: Journal) -> str:
 
 def _last(journals: Sequence[Journal]) -> dict[int, Journal]:
     """Part -> its last attempt, in the order of the parts."""
-    last = {int(part_of(journal)["number"]): journal for journal in journals}
+    last = {int(part_of(journal).get("number", 0)): journal for journal in journals}
     return {number: last[number] for number in sorted(last)}
 
 
@@ -100,7 +100,7 @@ def _alike(journals: Sequence[Journal]) -> list[list[Journal]]:
     """Groups of one commit, and of the same restorations where a row and a data set is in several; oldest first."""
     groups: list[tuple[object, dict[_Place, object], list[Journal]]] = []
     for journal in journals:
-        code = tuple(jsons.dumps(journal.provenance.get(key)) for key in ("commit", "dirty"))
+        code = tuple(repr(journal.provenance.get(key)) for key in ("commit", "dirty"))
         mine = {(entry.row, entry.dataset): entry.restored for entry in journal.entries if entry.restored}
         for commit, known, group in groups:
             if commit == code and all(known.get(place, one) == one for place, one in mine.items()):

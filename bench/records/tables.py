@@ -59,8 +59,8 @@ def build_table(suite: Suite, out: Path) -> Table:
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
-    runs = [journal for journal in load_journals(out, suite.name) if journal.run in used]
-    return Table(suite, datasets, tuple(cells), tuple(runs))
+    measured = tuple(journal for journal in load_journals(out, suite.name) if journal.run in used)
+    return Table(suite, datasets, tuple(cells), measured)
 
 
 def shown_entries(out: Path, table: str) -> dict[tuple[str, str], tuple[Journal, Entry]]:
