@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_out
+from bench.cli.options import add_out, add_trust
 from hcflow.cli.entry import subparser
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Compare two rows of a table over the same images: mean difference with a 95 % bootstrap interval, a paired permutation
-test, and on how many images A is better. Nothing is measured; see docs/statistics.md.
+test, and on how many images A is better. Nothing is measured; see docs/analysis.md.
 """
 _EXAMPLES = """\
 examples:
@@ -35,13 +35,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: 0)")
     parser.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="(default: text)")
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_compare)
 
 
 def _compare(args: argparse.Namespace) -> int:
     from bench.statistics.pairing import find_systems, pairings
 
-    a, b = find_systems([args.a, args.b], args.out, args.table)
+    a, b = find_systems([args.a, args.b], args.out, args.table, args.trust)
     found = pairings(a, b, args.dataset, args.metric, args.seed)
     if args.format == "json":
         from bench import jsons

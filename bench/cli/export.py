@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import one_of
+from bench.cli.options import add_trust, one_of
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -40,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="cells, images or draws: what a line is",
     )
     parser.add_argument("--replace", action="store_true", help="overwrite the file if it is there")
+    add_trust(parser)
     parser.set_defaults(run=_export)
 
 
@@ -52,7 +53,7 @@ def _export(args: argparse.Namespace) -> int:
         raise BenchError(f"expected a file that ends in .csv, .parquet or .json, got {args.to}")
     if args.to.exists() and not args.replace:
         raise BenchError(f"{args.to}: expected a new file, got one that is there; choose another, or add --replace")
-    frame = load(*args.folders).frame(args.frame)
+    frame = load(*args.folders, trust=args.trust).frame(args.frame)
     write_atomically(args.to, encode(frame))
     print(f"{args.to}: {len(frame)} lines")
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, positive, shown_suite
+from bench.cli.options import add_out, add_suite, add_table, add_trust, positive, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import say, subparser
 
@@ -65,6 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--overwrite", action="store_true", help="replace FILE and its caption where they exist")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_figure)
 
 
@@ -83,7 +84,7 @@ def _figure(args: argparse.Namespace) -> int:
     number = args.table or _TABLES.get(args.kind)
     if number is None and args.suite is None:
         raise BenchError(f"figure {args.kind}: expected --table N or --suite FILE, got neither")
-    table = build_table(shown_suite(number, args.suite, args.out), args.out)
+    table = build_table(shown_suite(number, args.suite, args.out, args.trust), args.out)
     dataset = _dataset(args, table)
     target = _target(args, table, dataset)
     files.require()
@@ -176,6 +177,7 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
         raise BenchError(f"expected two rows with results on {dataset}, got fewer; run another")
     first, second = pair.wins
     said = f"{pair.rows[0]} is better on {first}, {pair.rows[1]} on {second} of {len(pair.images)} images"
+    said += f"; left out: {pair.other} with other HR pixels" if pair.other else ""
     say(said)
     return files.pair(pair, suffix), f"{column}, {pair.axis.protocol}, {dataset}\n{said}\n"
 

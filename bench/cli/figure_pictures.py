@@ -76,8 +76,7 @@ def _extremes(args: argparse.Namespace, gallery: Gallery, manifest: Manifest) ->
     ranked = per_image.ranked(table, manifest.name, column, [rows[0].name] if rows else [])
     if not ranked:
         raise BenchError(f"expected a row with finite values of {column} on {manifest.name}, got none; run it first")
-    sign = -1 if ranked[0].axis.direction == "lower" else 1
-    top = ranked[0] if rows else max(ranked, key=lambda one: sign * one.mean)
+    top = ranked[0] if rows else max(ranked, key=per_image.quality)
     rows = rows or [row for row in table.suite.rows if row.name == top.row]
     images = [image for image, _ in (top.images if args.kind == "worst" else tuple(reversed(top.images)))]
     chosen = []

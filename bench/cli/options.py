@@ -42,7 +42,17 @@ def add_style(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def suite_of(table: str | None, file: Path | None, out: Path) -> Suite:
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """--trust."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="also look up rows and columns of earlier runs in the folder that name a Python module (MODULE:OBJECT), "
+        "which runs its code; without, they are left out (docs/results.md)",
+    )
+
+
+def suite_of(table: str | None, file: Path | None, out: Path, trust: bool = False) -> Suite:
     """The suite of `--table` or `--suite`, with the rows and columns that earlier runs in the folder added."""
     from bench.datasets.manifest import search_also
     from bench.records.journal import load_journals
@@ -54,10 +64,10 @@ def suite_of(table: str | None, file: Path | None, out: Path) -> Suite:
         suite = read_suite(file.resolve())
     else:
         suite = load_suite((table or "").removeprefix("table"))
-    return suite_with_runs(suite, load_journals(out, suite.name))
+    return suite_with_runs(suite, load_journals(out, suite.name), trust)
 
 
-def shown_suite(table: str | None, file: Path | None, out: Path) -> Suite:
+def shown_suite(table: str | None, file: Path | None, out: Path, trust: bool = False) -> Suite:
     """The suite to show of a folder: that of `--suite` where the file is there, else the installed or recorded one.
 
     What a reader should know of it is printed on stderr.
@@ -65,8 +75,8 @@ def shown_suite(table: str | None, file: Path | None, out: Path) -> Suite:
     from bench.records.texts import suite_in
 
     if file is not None and (file.is_file() or not _recorded(file.stem, out)):
-        return suite_of(None, file, out)
-    known = suite_in(out, (file.stem if file is not None else table) or "")
+        return suite_of(None, file, out, trust)
+    known = suite_in(out, (file.stem if file is not None else table) or "", trust)
     if known.note:
         print(f"note: {known.note}", file=sys.stderr)
     return known.suite

@@ -68,12 +68,12 @@ def exit_code(outcome: Outcome, shared: bool = False) -> int:
 
 def conclude(request: Request, picture: Picture, only: bool) -> int:
     """What a run that others did has come to: its table, MLflow, and what failed."""
-    from bench.records.merging import reproductions
+    from bench.records.merging import reproductions, shared_run
     from bench.runs.planning import datasets_of
     from bench.runs.runner import Outcome
     from bench.tracking.tables import Tracker
 
-    journals = [one for one in reproductions(request.out, request.suite.name) if one.run == picture.submission]
+    journals = [one for one in reproductions(request.out, request.suite.name) if shared_run(one) == picture.submission]
     failed = picture.failed
     problems = tuple(f"part {part.number}: {part.error}" for part in failed)
     if journals:

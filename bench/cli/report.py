@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli.options import add_out, add_style, add_suite, add_table, shown_suite
+from bench.cli.options import add_out, add_style, add_suite, add_table, add_trust, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -37,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--no-thumbnails", dest="pictures", action="store_const", const="none", help="the same as --pictures none"
     )
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_report)
 
 
@@ -47,7 +48,7 @@ _PICTURES = (
 
 
 def _report(args: argparse.Namespace) -> int:
-    from bench.records.journal import load_journals
+    from bench.records.merging import reproductions
     from bench.records.tables import build_table
     from bench.records.texts import tables_in
     from bench.report import write_reports
@@ -58,14 +59,14 @@ def _report(args: argparse.Namespace) -> int:
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
     target = args.to or args.out
     if args.table or args.suite:
-        table = build_table(shown_suite(args.table, args.suite, args.out), args.out)
+        table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
         written = write_reports(table, args.out, target, pictures=args.pictures, style=args.style)
     else:
-        journals, measured = load_journals(args.out), tables_in(args.out)
+        journals, measured = reproductions(args.out), tables_in(args.out)
         if not measured:
             raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
         names = [*_in_order(suite_names()), *(name for name in measured if name not in suite_names())]
-        tables = [build_table(shown_suite(name, None, args.out), args.out) for name in names]
+        tables = [build_table(shown_suite(name, None, args.out, args.trust), args.out) for name in names]
         written = write_site(tables, journals, args.out, target, pictures=args.pictures, style=args.style)
     print("\n".join(str(path) for path in written))
     return 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, one_of, positive, suite_of
+from bench.cli.options import add_out, add_suite, add_table, add_trust, one_of, positive, suite_of
 from bench.cli.sharing_options import add_sharing, check
 from hcflow.cli.entry import loading, quiet, subparser
 
@@ -74,6 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
+    add_trust(parser)
     add_sharing(parser)
     parser.set_defaults(run=_run)
 
@@ -90,7 +91,7 @@ def _run(args: argparse.Namespace) -> int:
         return print_tables()
     check(args)
     loading()
-    suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
+    suite = _suite(args)
     if args.fetch and not args.part:
         _fetch_missing(suite, args.dataset)
     if not args.part and (args.attach or args.retry_failed or args.workers or args.executor) and not args.dry_run:
@@ -143,9 +144,25 @@ def _shared(args: argparse.Namespace, suite: Suite) -> int:
         if told is None:
             return _measure(args, request)  # it says why nothing can run
         picture = told
-    suite = suite_of("1" if args.ablation else args.table, args.suite, args.out).with_columns(args.also)
+    suite = _suite(args)
     only = bool(rows) and bool(args.ablation or args.method or args.weights)
     return conclude(_request(args, suite, rows or suite.rows, "cpu"), picture, only)
+
+
+def _suite(args: argparse.Namespace) -> Suite:
+    """The table with what earlier runs and this command add to it."""
+    from bench.methods.method import METHODS
+    from bench.metrics.metric import Measure
+    from bench.runs.own_weights import is_module
+
+    for (
+        text
+    ) in args.also:  # what this command names is not left out as what a journal names is: see bench.records.trust
+        Measure.parse(text)
+    for text in filter(is_module, args.method):
+        METHODS.find(text)
+    suite = suite_of("1" if args.ablation else args.table, args.suite, args.out, args.trust)
+    return suite.with_columns(args.also)
 
 
 def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...], device: str = "") -> Request:
@@ -167,7 +184,7 @@ def _measure(args: argparse.Namespace, request: Request) -> int:
     from bench.runs.runner import run
     from bench.tracking.tables import Tracker
 
-    tracker = None if args.no_report else Tracker(args.out, request.suite)
+    tracker = None if args.no_report else Tracker(args.out, request.suite, trust=args.trust)
     with RunBar(quiet()) as bar, arithmetic(args.precision):
         outcome = run(request, bar, tracker.later if tracker else lambda journal: None)
     if tracker:

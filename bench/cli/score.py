@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out
+from bench.cli.options import add_out, add_trust
 from bench.errors import BenchError
 from hcflow.cli.entry import loading, say, subparser
 
@@ -48,6 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--scale", type=int, choices=range(1, 17), metavar="N", help="(default: 4, or the table's)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_score)
 
 
@@ -114,7 +115,7 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
     if args.name in {row.name for row in load_suite(args.table).rows}:
         raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
     record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
-    written = write_reports(build_table(suite_of(args.table, None, args.out), args.out), args.out, args.out)
+    written = write_reports(build_table(suite_of(args.table, None, args.out, args.trust), args.out), args.out, args.out)
     say("written: " + ", ".join(str(path) for path in written))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import add_out, add_style, add_suite, add_table, shown_suite
+from bench.cli.options import add_out, add_style, add_suite, add_table, add_trust, shown_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
@@ -32,6 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--format", choices=formats, default="text", help="(default: text)")
     add_style(parser, "of --format tex")
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_show)
 
 
@@ -45,7 +46,7 @@ def _show(args: argparse.Namespace) -> int:
 
     if not args.out.is_dir():
         raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
-    grid = build_grid(build_table(shown_suite(args.table, args.suite, args.out), args.out))
+    grid = build_grid(build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out))
     if args.format == "text":
         print(render_text(grid, **text_options()), end="")
     elif args.format == "tex":

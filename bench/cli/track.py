@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli.options import add_out
+from bench.cli.options import add_out, add_trust
 from bench.cli.terminal import tracked
 from bench.errors import BenchError
 from hcflow.cli.entry import loading, subparser
@@ -21,6 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Repeating it changes nothing.",
     )
     add_out(parser)
+    add_trust(parser)
     parser.set_defaults(run=_track)
 
 
@@ -33,7 +34,7 @@ def _track(args: argparse.Namespace) -> int:
     journals = reproductions(args.out)
     if not journals:
         raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
-    tracker = Tracker(args.out, warn=False)
+    tracker = Tracker(args.out, warn=False, trust=args.trust)
     ended = [journal for journal in journals if not journal.alive]
     for journal in tracked(ended, "runs"):
         tracker.mirror(journal)

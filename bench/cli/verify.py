@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.options import add_trust
 from bench.errors import BenchError
 from bench.files import require_folder
 from hcflow.cli.entry import subparser
@@ -39,6 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
+    add_trust(parser)
     parser.set_defaults(run=_verify)
 
 
@@ -53,7 +55,7 @@ def _verify(args: argparse.Namespace) -> int:
     def say(place: tuple[str, str, str], images: int) -> None:
         print(f"{place[0]}, {place[1]} on {place[2]}: {images} image{'' if images == 1 else 's'}", file=sys.stderr)
 
-    checks = verify(args.folder, sample, args.seed, choose_device(args.device), say)
+    checks = verify(args.folder, sample, args.seed, choose_device(args.device), say, args.trust)
     if args.format == "json":
         from bench import jsons
 
@@ -61,7 +63,8 @@ def _verify(args: argparse.Namespace) -> int:
     else:
         _print(checks)
     if all(check.status == "not checked" for check in checks):
-        raise BenchError(f"{args.folder}: expected something that can be measured here, got: {checks[0].reason}")
+        why = checks[0].reason if checks else "no image in the sample"
+        raise BenchError(f"{args.folder}: expected something that can be measured here, got: {why}")
     return 1 if any(check.status == "different" for check in checks) else 0
 
 
@@ -94,7 +97,8 @@ def _print(checks: Sequence[Check]) -> None:
         screen.print(escape(line))
     total = Counter(check.status for check in checks)
     screen.print(
-        f"{len(checks)} numbers: {total['identical']} identical, {total['same digits']} same to the printed digits, "
+        f"{len(checks)} numbers: {total['identical']} identical, "
+        f"{total['same digits']} within half a unit of the last printed digit, "
         f"{total['different']} different, {total['not checked']} not checked"
     )
 

@@ -92,7 +92,7 @@ class Table:
         suite: what was asked.
         datasets: the suite's, then whatever else a run was asked for.
         cells: in the order row, data set, column.
-        runs: journals of the runs that measured a value in it.
+        runs: journals of the runs that measured a value in it, one per process of a shared run.
     """
 
     suite: Suite

@@ -68,8 +68,12 @@ class Results:
         return pd.DataFrame(list(lines), columns=list(columns))
 
 
-def load(*folders: str | Path) -> Results:
+def load(*folders: str | Path, trust: bool = False) -> Results:
     """The results in folders that `bench run` wrote (`--out`); nothing is measured.
+
+    Args:
+        folders: they are.
+        trust: also look up rows and columns that name a module (`module:object`), which runs its code.
 
     Raises:
         BenchError: a folder is missing, or has no records.
@@ -82,7 +86,7 @@ def load(*folders: str | Path) -> Results:
         names = tables_in(folder)
         if not names:
             raise BenchError(f"{folder}: expected records of a run, got none; first: python -m bench run --table 4")
-        tables += [(folder, build_table(suite_in(folder, name).suite, folder)) for name in names]
+        tables += [(folder, build_table(suite_in(folder, name, trust).suite, folder)) for name in names]
     return Results(tuple(Path(one) for one in folders), tuple(tables))
 
 

@@ -11,6 +11,7 @@ from bench.jsons import Json
 from bench.metrics.metric import NotApplicable
 from bench.records import store
 from bench.records.journal import Entry, Journal, Restored
+from bench.records.seen import seen
 
 _MACHINE = ("device", "packages")  # keys of a specification that say where something ran, not what
 
@@ -60,7 +61,7 @@ def _clean(journal: Journal) -> bool:
 
 def _mean(out: Path, restored: Restored, measure: str, entry: Entry) -> float | None:
     """The mean over the whole data set; None where images are missing, left out or infinite."""
-    known: Mapping[str, store.Merged] = store.read(out, restored.digest, entry.pixels)
+    known: Mapping[str, store.Merged] = seen(out, restored.digest, entry)
     values = [one.values.get(restored.measures[measure]) for one in known.values()]
     numbers = [np.mean(value) for value in values if value is not None and not isinstance(value, NotApplicable)]
     if not numbers or len(numbers) < entry.total or not np.isfinite(numbers).all():

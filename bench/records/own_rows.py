@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from bench.errors import BenchError
 from bench.jsons import Json
-from bench.records.journal import Journal
+from bench.records.journal import Journal, warn_once
+from bench.records.trust import left_out, unsafe_row
 from bench.structured import build
 from bench.suites.suite import Row, Suite
 
@@ -19,16 +20,24 @@ def as_json(suite: Suite, rows: Iterable[Row]) -> list[Json]:
     return [dataclasses.asdict(row) for row in rows if row.name not in known]
 
 
-def with_own_rows(suite: Suite, journals: Iterable[Journal]) -> Suite:
-    """The suite with the rows that runs added to it, each behind the row it stands beside."""
+def added_rows(journal: Journal) -> list[Json]:
+    """The rows that a run added, as its journal has them; none where it holds something else."""
+    added = journal.command.get("own_rows")
+    return [raw for raw in added if isinstance(raw, dict)] if isinstance(added, list) else []
+
+
+def with_own_rows(suite: Suite, journals: Iterable[Journal], trust: bool = False) -> Suite:
+    """The suite with the rows that runs added to it, each behind the row it stands beside; `trust`: see `trust.HOW`."""
     found: dict[str, Row] = {}
     for journal in journals:
-        added = journal.command.get("own_rows")
-        for raw in added if isinstance(added, list) else []:
+        for raw in added_rows(journal):
             try:
                 row = build(Row, raw, "row")
             except BenchError:
                 continue  # of another version; its values cannot be placed
+            if not trust and (name := unsafe_row(row)):
+                warn_once(left_out("row", row.name, name))
+                continue
             found[row.name] = row
     return with_rows(suite, [row for row in found.values() if row.name not in {known.name for known in suite.rows}])
 

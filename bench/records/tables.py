@@ -14,18 +14,30 @@ from bench.records.cells import Cell, Image, Table
 from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.machines import spread
-from bench.records.merging import in_brief
+from bench.records.merging import reproductions
 from bench.records.own_rows import with_own_rows
+from bench.records.seen import seen
+from bench.records.trust import left_out, unsafe_measure
 from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
 
 __all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
 
 
-def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:
-    """The suite with the rows and columns that runs added to it; a warning names a measure that is no longer there."""
+def suite_with_runs(suite: Suite, journals: Iterable[Journal], trust: bool = False) -> Suite:
+    """The suite with the rows and columns that runs added to it; a warning names a measure that is no longer there.
+
+    Args:
+        suite: the table.
+        journals: of the runs.
+        trust: also look up what names a module (`module:object`), which runs its code; a warning says what is left out
+            without.
+    """
     journals = list(journals)
-    suite = with_own_rows(suite, journals)
+    suite = with_own_rows(suite, journals, trust)
     for text in dict.fromkeys(text for journal in journals for text in texts(journal.command.get("also"))):
+        if not trust and (name := unsafe_measure(text)):
+            warn_once(left_out("column", text, name))
+            continue
         try:
             suite = suite.with_columns([text])
         except BenchError as error:
@@ -35,8 +47,7 @@ def suite_with_runs(suite: Suite, journals: Iterable[Journal]) -> Suite:
 
 def build_table(suite: Suite, out: Path) -> Table:
     """The table as the records in `out` have it; cells without a value say why."""
-    journals = load_journals(out, suite.name)
-    candidates = _candidates(journals)
+    candidates = _candidates(reproductions(out, suite.name, replaced=True))
     asked = {dataset for _, dataset in candidates}
     datasets = (*suite.datasets, *sorted(asked - set(suite.datasets)))
     cells: list[Cell] = []
@@ -48,14 +59,14 @@ def build_table(suite: Suite, out: Path) -> Table:
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
-    return Table(
-        suite, datasets, tuple(cells), tuple(in_brief([journal for journal in journals if journal.run in used]))
-    )
+    measured = tuple(journal for journal in load_journals(out, suite.name) if journal.run in used)
+    return Table(suite, datasets, tuple(cells), measured)
 
 
 def shown_entries(out: Path, table: str) -> dict[tuple[str, str], tuple[Journal, Entry]]:
     """(row, data set) -> the run that a table shows there and its entry; only where something was measured."""
-    best = {place: _best(out, known) for place, known in _candidates(load_journals(out, table)).items()}
+    candidates = _candidates(reproductions(out, table, replaced=True))
+    best = {place: _best(out, known) for place, known in candidates.items()}
     return {place: (run, entry) for place, (run, entry, _) in best.items() if run is not None and entry is not None}
 
 
@@ -79,19 +90,12 @@ def cells_of(
         journal: of the entry.
         others: further runs of the same place, which may tell what other machines change.
     """
-    known = {one.digest: _read(out, one.digest, entry) for one in entry.restored}
+    known = {one.digest: seen(out, one.digest, entry) for one in entry.restored}
 
     def machines(restored: Restored, measure: str) -> float:
         return 0.0 if journal is None else spread(out, (journal, entry), others, restored, measure)
 
     return [_Place(suite, row, entry, known, column, remark, machines).cell() for column in suite.columns]
-
-
-def _read(out: Path, digest: str, entry: Entry) -> Mapping[str, store.Merged]:
-    """The images of a restoration with the pixels that the run saw; while it has not seen one, the newest."""
-    newest = store.read(out, digest)
-    wanted = {image: known.pixels for image, known in newest.items()} | entry.pixels
-    return store.read(out, digest, wanted)
 
 
 def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple[Journal, Entry]]]:
@@ -115,7 +119,7 @@ def _best(out: Path, candidates: list[tuple[Journal, Entry]]) -> tuple[Journal |
         return None, (candidates[0][1] if candidates else None), ""
     best, most = 0, -1
     for index, (_, entry) in enumerate(restored):
-        count = min(len(_read(out, one.digest, entry)) for one in entry.restored)
+        count = min(len(seen(out, one.digest, entry)) for one in entry.restored)
         if count > most:
             best, most = index, count
         if count and count >= entry.total:

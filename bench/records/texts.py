@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 from bench.jsons import Json
 from bench.records.journal import Journal, load_journals
 from bench.records.tables import suite_with_runs
+from bench.records.trust import HOW, unsafe_suite
 from bench.suites.suite import Suite, load_suite, parse_suite, suite_names, text_of_csv
 
 
@@ -36,11 +37,17 @@ def texts_of(suite: Suite) -> Json:
     return {"suite": text, **({"published": text_of_csv(suite)} if suite.published else {})}
 
 
-def suite_in(out: Path, name: str) -> Known:
+def suite_in(out: Path, name: str, trust: bool = False) -> Known:
     """The suite of a table in a results folder: the installed one, or the one its newest run recorded if that differs.
 
+    Args:
+        out: results folder.
+        name: of the table.
+        trust: also look up names of the form `module:object` in its journals, which runs code.
+
     Raises:
-        BenchError: it is neither installed nor recorded; the message lists the choices.
+        BenchError: it is neither installed nor recorded (the message lists the choices), or what was recorded needs
+            trust.
     """
     short = name.removeprefix("table")
     full = f"table{short}" if short.isdigit() else name
@@ -48,10 +55,10 @@ def suite_in(out: Path, name: str) -> Known:
     texts = _newest_texts(journals)
     installed = load_suite(full) if full in suite_names() or not texts else None
     if installed is not None and (not texts or texts == texts_of(installed)):
-        return Known(suite_with_runs(installed, journals))
+        return Known(suite_with_runs(installed, journals, trust))
     how = "is another one" if installed is not None else "is missing"
     note = f"{full}: shown as its newest run in {out} recorded it, since the suite that is installed here {how}"
-    return Known(suite_with_runs(recorded(full, texts), journals), note)
+    return Known(suite_with_runs(recorded(full, texts, trust), journals, trust), note)
 
 
 def tables_in(out: Path) -> list[str]:
@@ -63,12 +70,14 @@ def tables_in(out: Path) -> list[str]:
     return installed + sorted(name for name in names - set(installed) if "suite" in newest[name].texts)
 
 
-def recorded(name: str, texts: Json) -> Suite:
+def recorded(name: str, texts: Json, trust: bool = False) -> Suite:
     """A suite of the texts in a journal.
 
     Raises:
-        BenchError: they are no suite of this version.
+        BenchError: they are no suite of this version, or name a module without `trust`.
     """
+    if not trust and (unsafe := unsafe_suite(texts["suite"])):
+        raise BenchError(f"the suite {name} that was recorded names {one_line(unsafe)}, and {HOW}")
     try:
         return parse_suite(name, texts["suite"], Path("recorded"), texts.get("published", ""))
     except BenchError as error:

@@ -10,6 +10,7 @@ from itertools import groupby
 
 from bench import jsons
 from bench.records.estimates import Estimate
+from bench.records.merging import in_brief
 from bench.records.tables import Cell, Table
 from bench.report import formatting, notes
 from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
@@ -58,7 +59,7 @@ class _Builder:
             self._footnotes,
             self._reasons,
             (*notes.remarks(table), *([self.tested] if self.tested else [])),
-            tuple(tuple(notes.provenance(run)) for run in table.runs),
+            tuple(tuple(notes.provenance(run)) for run in in_brief(table.runs)),
             self.ties,
         )
 

@@ -74,6 +74,12 @@ def method_row(suite: Suite, text: str, name: str = "") -> Row | None:
     return None
 
 
+def is_module(text: str) -> bool:
+    """Whether a `--method` is `module:object`, neither a row nor a file of weights."""
+    kind, colon, _ = text.partition(":")
+    return bool(colon) and kind not in _FILE_METHODS
+
+
 def in_precision(rows: Sequence[Row], precision: Literal["fp32", "tf32", "bf16"]) -> tuple[Row, ...]:
     """The rows in another precision, beside their originals and labelled; never compared with the paper."""
     if precision == "fp32":

@@ -17,8 +17,10 @@ from bench.errors import BenchError, in_one_line
 from bench.metrics.metric import NotApplicable
 from bench.records import store
 from bench.records.journal import Entry, Journal, Restored
+from bench.records.seen import seen
 from bench.records.tables import cells_of, shown_entries, suite_with_runs
 from bench.records.texts import recorded, suite_in, tables_in
+from bench.records.trust import OPTION
 from bench.runs.images import ImageRun, Job
 from bench.runs.planning import measure_faults, why_not
 from bench.runs.precision import arithmetic
@@ -63,7 +65,12 @@ class Check:
 
 
 def verify(
-    out: Path, sample: Sample, seed: int, device: torch.device, on_place: Callable[[Stratum, int], None]
+    out: Path,
+    sample: Sample,
+    seed: int,
+    device: torch.device,
+    on_place: Callable[[Stratum, int], None],
+    trust: bool = False,
 ) -> list[Check]:
     """Measure a sample of a results folder again.
 
@@ -73,6 +80,7 @@ def verify(
         seed: of the choice of images.
         device: to measure on.
         on_place: told of each table, row and data set, with the number of its images.
+        trust: also look up names of the form `module:object` in the journals, which runs code.
 
     Raises:
         BenchError: there is nothing to verify.
@@ -84,13 +92,13 @@ def verify(
     checks: list[Check] = []
     for place, images in sorted(sample.of(strata, seed).items()):
         on_place(place, len(images))
-        checks += _Place(out, place, *places[place], device).check(images)
+        checks += _Place(out, place, *places[place], device, trust).check(images)
     return checks
 
 
 def _measured(out: Path, entry: Entry) -> list[str]:
-    """The images of an entry that have records with the pixels it saw."""
-    return sorted({image for one in entry.restored for image in store.read(out, one.digest, entry.pixels)})
+    """The images of an entry that have records: those that the table shows."""
+    return sorted({image for one in entry.restored for image in seen(out, one.digest, entry)})
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ class _Place:
     journal: Journal
     entry: Entry
     device: torch.device
+    trust: bool
 
     def check(self, images: Sequence[str]) -> list[Check]:
         """All measures of these images."""
@@ -109,20 +118,23 @@ class _Place:
             suite = self._suite()
             row = next((row for row in suite.rows if row.name == self.entry.row), None)
             if row is None:
-                raise BenchError("the table has no such row any more")
+                raise BenchError(f"the table has no such row any more, or it needs {OPTION}")
             manifest = manifest_in(self.journal, self.entry.dataset)
             if reason := why_not(row, manifest):
                 raise BenchError(reason)
+            with tempfile.TemporaryDirectory(prefix="bench-verify-") as folder:
+                return self._check(images, suite, row, manifest, Path(folder))
         except BenchError as error:
             return [self._not_checked("", str(error))]
-        with tempfile.TemporaryDirectory(prefix="bench-verify-") as folder:
-            return self._check(images, suite, row, manifest, Path(folder))
 
     def _suite(self) -> Suite:
         """The table as the run that measured it had it."""
         texts = self.journal.texts
-        suite = recorded(self.journal.table, texts) if "suite" in texts else suite_in(self.out, self.place[0]).suite
-        return suite_with_runs(suite, [self.journal])
+        if "suite" in texts:
+            suite = recorded(self.journal.table, texts, self.trust)
+        else:
+            suite = suite_in(self.out, self.place[0], self.trust).suite
+        return suite_with_runs(suite, [self.journal], self.trust)
 
     def _check(self, images: Sequence[str], suite: Suite, row: Row, manifest: Manifest, folder: Path) -> list[Check]:
         recorded_ids = {measure for one in self.entry.restored for measure in one.measures}
@@ -173,11 +185,11 @@ class _Place:
         self, image: str, jobs: Sequence[Job], pixels: str, problem: str, missing: Mapping[str, str],
         digits: Mapping[str, int],
     ) -> list[Check]:  # fmt: skip
-        if pixels and pixels != self.entry.pixels.get(image, pixels):
-            return [self._not_checked(image, "its HR pixels are not those that were measured")]
         checks = []
         for known in self.entry.restored:
-            before = store.read(self.out, known.digest, self.entry.pixels).get(image)
+            before = seen(self.out, known.digest, self.entry).get(image)
+            if before is not None and pixels and pixels != before.pixels:
+                return [self._not_checked(image, "its HR pixels are not those that were measured")]
             for measure, digest in known.measures.items():
                 if before is None or digest not in before.values:
                     continue
@@ -192,13 +204,13 @@ class _Place:
                 else:
                     changed = self._changed(known, digest, now, measure)
                     checks.append(self._compared(image, measure, known, before.values[digest], values, changed, digits))
-        return checks
+        return checks or [self._not_checked(image, "its records have no value of a measure that the run names")]
 
     def _compared(
         self, image: str, measure: str, known: Restored, before: store.Values, now: store.Values,
         changed: tuple[str, ...], digits: Mapping[str, int],
     ) -> Check:  # fmt: skip
-        status, reason = agreement(before, now, digits.get(measure, 0))
+        status, reason = agreement(before, now, digits[measure])
         about = (*self.place, image, measure, known.temperature)
         return Check(*about, status, before, now, changed, reason)
 

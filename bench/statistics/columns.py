@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.records.tables import Cell, Table
-from bench.statistics.paired import EXACT, RESAMPLES, holm, image_means, smallest_p
+from bench.statistics.paired import EXACT, RESAMPLES, holm, image_means, sign_flips, smallest_p
 
 LEVEL = 0.05
 TEST = (
@@ -34,7 +31,9 @@ class Best:
         decidable: whether so few images could show any difference. The least p that n images give is 2 / 2**n, and
             Holm multiplies it by the number of rows compared: with 5 images no row is ever significantly worse, and
             `not_worse` has them all. A report then sets `row` in bold alone, and says so.
-        left_out: rows that were not compared: part of the data set only, or infinite values.
+        left_out: rows that were not compared: part of the data set only, infinite values, or other images than the
+            best row's.
+        other_images: those of them that have the whole data set, but not the same images with the same HR pixels.
     """
 
     row: str
@@ -43,6 +42,7 @@ class Best:
     n: int
     decidable: bool
     left_out: tuple[str, ...]
+    other_images: tuple[str, ...] = ()
 
     @property
     def bold(self) -> tuple[str, ...]:
@@ -73,58 +73,37 @@ def remark(best: Mapping[tuple[str, str], Best]) -> str:
         return ""
     text = f"Not significantly worse than the best of a column: {TEST}."
     few = dict.fromkeys(f"{data} ({found.n} images)" for (data, _), found in best.items() if not found.decidable)
-    return text + (f" Too few images for any difference to be significant: {', '.join(few)}." if few else "")
+    text += f" Too few images for any difference to be significant: {', '.join(few)}." if few else ""
+    other = dict.fromkeys(f"{row} on {data}" for (data, _), found in best.items() for row in found.other_images)
+    return text + (f" Not compared, for their HR pixels are not the best row's: {', '.join(other)}." if other else "")
 
 
 def best_of(cells: Sequence[Cell]) -> Best | None:
     """The best of the cells of one data set and column.
 
-    Cells of the whole data set are compared, over the same images with the same pixels. None where fewer than two are,
-    where neither higher nor lower is better, or where a mean is infinite on the better side.
+    The best is that of all cells of the whole data set; those with the same images and HR pixels as it are compared
+    with it. None where fewer than two cells are whole and finite, where neither higher nor lower is better, or where a
+    mean is infinite on the better side.
     """
     measured = [cell for cell in cells if cell.value is not None and cell.direction != "none"]
-    whole = [cell for cell in measured if cell.images and len(cell.images) >= cell.total]
-    groups: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
-    for cell in whole:
-        groups.setdefault(tuple((image.id, image.pixels) for image in cell.images), []).append(cell)
-    alike = max(groups.values(), key=len, default=[])
-    values = {cell.row: image_means([image.common for image in cell.images]) for cell in alike}
+    whole = {cell.row: cell for cell in measured if cell.images and len(cell.images) >= cell.total}
+    values = {row: image_means([image.common for image in cell.images]) for row, cell in whole.items()}
     finite = {row: one for row, one in values.items() if np.isfinite(one).all()}
     sign = 1 if measured and measured[0].direction == "higher" else -1
     infinite = [float(np.max(sign * one)) for row, one in values.items() if row not in finite]
     if len(finite) < 2 or np.inf in infinite:
         return None
     row = max(finite, key=lambda name: sign * float(np.mean(finite[name])))  # of equal ones the first
-    others = [name for name in finite if name != row]
+    alike = [name for name in finite if _pixels(whole[name]) == _pixels(whole[row])]
+    others = [name for name in alike if name != row]
     n = len(finite[row])
-    p = dict(zip(others, holm(sign_flips(np.stack([finite[o] - finite[row] for o in others]))), strict=True))
-    not_worse = tuple(name for name in finite if name == row or p[name] > LEVEL)
-    left_out = tuple(cell.row for cell in measured if cell.row not in finite)
-    return Best(row, not_worse, p, n, smallest_p(n) * len(others) <= LEVEL, left_out)
+    differences = np.array([finite[other] - finite[row] for other in others]).reshape(len(others), n)
+    p = dict(zip(others, holm(sign_flips(differences)), strict=True))
+    not_worse = tuple(name for name in alike if name == row or p[name] > LEVEL)
+    left_out = tuple(cell.row for cell in measured if cell.row not in alike)
+    other_images = tuple(name for name in finite if name not in alike)
+    return Best(row, not_worse, p, n, smallest_p(n) * len(others) <= LEVEL, left_out, other_images)
 
 
-def sign_flips(differences: NDArray[np.floating[Any]]) -> list[float]:
-    """The p values of `paired.permutation_p`, of many rows at once, for the time that scipy takes for one.
-
-    Args:
-        differences: (rows, images).
-    """
-    n = differences.shape[1]
-    signs = _signs(n)
-    with np.errstate(all="ignore"):
-        flipped = np.abs(signs @ differences.T) / n  # (patterns, rows)
-    observed = np.abs(differences.mean(axis=1))
-    at_least = np.sum(flipped >= observed * (1 - 1e-12), axis=0)
-    if n <= EXACT:
-        return [float(count) / len(signs) for count in at_least]
-    return [float(count + 1) / (len(signs) + 1) for count in at_least]
-
-
-@lru_cache(maxsize=8)
-def _signs(n: int) -> NDArray[np.float64]:
-    """All patterns of n signs, or RESAMPLES random ones, always the same; (patterns, n)."""
-    if n <= EXACT:
-        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
-    else:
-        bits = np.random.default_rng(0).integers(0, 2, size=(RESAMPLES, n))
-    return np.asarray(1.0 - 2.0 * bits)
+def _pixels(cell: Cell) -> dict[str, str]:
+    return {image.id: image.pixels for image in cell.images}

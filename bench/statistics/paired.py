@@ -6,7 +6,7 @@ The image is the unit: images are what a data set samples, and the draws of a st
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ CONFIDENCE = 0.95
 EXACT = 14
 """Images up to which all 2**n patterns of signs are tried; beyond, RESAMPLES random ones."""
 
+_NUMBERS = 2**20  # in a batch of patterns or of replicates: 8 MiB an array
 _FEWEST = 3  # images of an interval: of two, BCa's acceleration is always 0 and the bootstrap knows three means
 
 Draws = Sequence[float]
@@ -104,25 +105,48 @@ def permutation_p(differences: _Floats, seed: int = 0) -> tuple[float, bool]:
 
     The statistic is the mean difference; under the hypothesis each difference may as well have the other sign.
     """
-    if len(differences) == 1:
-        return 1.0, True  # the other sign is as far from 0
-    from scipy import stats  # takes a while: tables are shown without it
+    return sign_flips(differences[None], seed)[0], len(differences) <= EXACT
 
-    exact = len(differences) <= EXACT
-    found = stats.permutation_test(
-        (differences,),
-        lambda x, axis: np.mean(x, axis=axis),
-        permutation_type="samples",
-        n_resamples=2 ** len(differences) if exact else RESAMPLES,
-        vectorized=True,
-        random_state=np.random.default_rng(seed),
-    )
-    return float(found.pvalue), exact
+
+def sign_flips(differences: _Floats, seed: int = 0) -> list[float]:
+    """The two-sided p values of many rows at once: the share of patterns of signs with a mean as far from 0.
+
+    All patterns up to EXACT images; else RESAMPLES random ones, the same for all rows, and the observed one. They are
+    made batch by batch, so that thousands of images take no more memory than a hundred.
+
+    Args:
+        differences: (rows, images).
+        seed: of the random patterns.
+    """
+    n = differences.shape[1]
+    exact = n <= EXACT
+    patterns = 2**n if exact else RESAMPLES
+    rng = np.random.default_rng(seed)
+    slack = 1e-12 * np.abs(differences).mean(axis=1)  # equal sums, added in another order
+    least = np.abs(differences.mean(axis=1)) - slack
+    count = np.zeros(len(differences), dtype=np.int64)
+    for first, last in _batches(patterns, n):
+        if exact:
+            bits = np.arange(first, last)[:, None] >> np.arange(n) & 1
+        else:
+            bits = rng.integers(0, 2, size=(last - first, n), dtype=np.int8)
+        with np.errstate(all="ignore"):
+            flipped = np.abs((1.0 - 2.0 * bits) @ differences.T) / n  # (patterns, rows)
+        count += np.sum(flipped >= least, axis=0)
+    if exact:
+        return [float(one) / patterns for one in count]
+    return [float(one + 1) / (patterns + 1) for one in count]
+
+
+def _batches(count: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first, behind the last) of rows of that width, so that a batch has few numbers."""
+    step = max(1, _NUMBERS // width)
+    yield from ((first, min(first + step, count)) for first in range(0, count, step))
 
 
 def smallest_p(images: int) -> float:
-    """The least two-sided p of the permutation test: all differences of one sign."""
-    return min(1.0, 2.0 / 2**images) if images <= EXACT else 2.0 / (RESAMPLES + 1)
+    """The least two-sided p of the permutation test: all differences of one sign, and no random pattern as far."""
+    return min(1.0, 2.0 / 2**images) if images <= EXACT else 1.0 / (RESAMPLES + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -157,7 +181,7 @@ def _interval(
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             found = stats.bootstrap(
                 (differences,), np.mean, n_resamples=RESAMPLES, method="BCa", vectorized=True,
-                confidence_level=CONFIDENCE, random_state=rng,
+                confidence_level=CONFIDENCE, random_state=rng, batch=max(1, _NUMBERS // n),
             ).confidence_interval  # fmt: skip
         low, high = float(found.low), float(found.high)
     if not np.isfinite([low, high]).all():
@@ -203,8 +227,11 @@ def _two_stages(a: Sequence[Draws], b: Sequence[Draws], rng: np.random.Generator
 
     (RESAMPLES,). An image that comes twice gets new draws each time.
     """
-    picked = rng.integers(0, len(a), size=(RESAMPLES, len(a)))
-    return np.asarray(np.mean(_resampled(a, picked, rng) - _resampled(b, picked, rng), axis=1))
+    means = []
+    for first, last in _batches(RESAMPLES, len(a)):
+        picked = rng.integers(0, len(a), size=(last - first, len(a)))
+        means.append(np.mean(_resampled(a, picked, rng) - _resampled(b, picked, rng), axis=1))
+    return np.concatenate(means)
 
 
 def _resampled(values: Sequence[Draws], picked: NDArray[np.integer[Any]], rng: np.random.Generator) -> _Floats:

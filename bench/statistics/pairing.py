@@ -51,10 +51,12 @@ class Pairing:
     other: int
 
 
-def find_systems(texts: Sequence[str], out: Path, table: str | None = None) -> tuple[System, System]:
+def find_systems(
+    texts: Sequence[str], out: Path, table: str | None = None, trust: bool = False
+) -> tuple[System, System]:
     """The rows that two arguments name: `ROW`, of the table in `out`, or `DIR:ROW`.
 
-    Without a table, the one that both are measured in.
+    Without a table, the one that both are measured in. With `trust`, names of modules in the folders are looked up.
 
     Raises:
         BenchError: a row or folder is unknown, no table has both, or several have.
@@ -66,7 +68,7 @@ def find_systems(texts: Sequence[str], out: Path, table: str | None = None) -> t
     names = [table] if table else [name for name in tables_in(places[0][0]) if name in tables_in(places[1][0])]
     found = {}
     for name in names:
-        tables = [build_table(suite_in(folder, name).suite, folder) for folder, _ in places]
+        tables = [build_table(suite_in(folder, name, trust).suite, folder) for folder, _ in places]
         rows = [_row(one, row, strict=table is not None) for one, (_, row) in zip(tables, places, strict=True)]
         if all(rows):
             named = [System(text, str(row), one) for text, row, one in zip(texts, rows, tables, strict=True)]

@@ -12,6 +12,7 @@ from bench.records import store as records
 from bench.records.journal import Entry, Journal, still_runs, this_process
 from bench.records.tables import Cell, cells_of, suite_with_runs
 from bench.records.texts import recorded
+from bench.records.trust import unsafe_suite
 from bench.runs.recording import manifest_in
 from bench.suites.suite import Suite, load_suite
 from bench.tracking import cells as logged
@@ -39,15 +40,18 @@ class Mirror:
     def bring(self) -> str:
         """Create what is missing; returns the parent's id."""
         parent: str | None = None
-        mirrored = set()
+        mirrored: dict[str, dict[str, str]] = {}  # row and data set -> key of its state -> run id
         self._rows: dict[str, str] = {}
+        self._changed = False
         for run in search(self._client, self._experiment, f"tags.`{RUN}` = '{self._journal.run}'"):
             if run.data.tags.get(KIND) == "reproduction":
                 parent = str(run.info.run_id)
+                self._changed = run.info.status == "RUNNING"  # whoever mirrored it may not have come to its end
             elif run.data.tags.get(KIND) == "row":
                 self._rows[run.data.tags["row"]] = str(run.info.run_id)
             elif _KEY in run.data.tags:
-                mirrored.add(run.data.tags[_KEY])
+                key = run.data.tags[_KEY]
+                mirrored.setdefault(key.rpartition(", ")[0], {})[key] = str(run.info.run_id)
                 self._free(run)
             elif _abandoned(run):
                 self._client.delete_run(run.info.run_id)
@@ -61,10 +65,15 @@ class Mirror:
             ended = entry.state in ("done", "failed") and entry.restored
             if not ended or entry.row not in rows:  # a row that is gone cannot be named
                 continue
-            if _key_of(entry) not in mirrored:
+            states = mirrored.get(_place_of(entry), {})
+            if _key_of(entry) not in states:
                 self._cell(parent, entry)
+                self._changed = True
             elif entry.row not in known:  # an earlier version mirrored its cells alone
                 self._row(parent, entry, self._cells(entry))
+            for key in states.keys() - {_key_of(entry)}:  # tried again, or another part came: the new state counts
+                self._client.delete_run(states[key])
+                self._changed = True
         self._end(parent)
         return parent
 
@@ -178,8 +187,11 @@ class Mirror:
             return
         cells = [cell for entry in journal.entries if entry.restored for cell in self._cells(entry)]
         table = logged.as_table(cells)
-        if table and _TABLE not in {file.path for file in client.list_artifacts(parent)}:  # log_table would append
+        if table and _TABLE not in {file.path for file in client.list_artifacts(parent)}:
             client.log_table(parent, table, _TABLE)
+        elif table and self._changed:  # log_table would append; this is the form that it writes
+            lines = [list(line) for line in zip(*table.values(), strict=True)]
+            client.log_dict(parent, {"columns": list(table), "data": lines}, _TABLE)
         if self._suite is not None:
             client.set_tag(parent, "mlflow.note.content", logged.description(self._suite, cells, self._report(parent)))
         for state in ("done", "failed", "not run"):
@@ -214,7 +226,11 @@ def _abandoned(run: Run) -> bool:
 
 def _key_of(entry: Entry) -> str:
     """What tells a mirrored row on a data set from others of its run, and from an earlier state of itself."""
-    return f"{entry.row} on {entry.dataset}, {entry.finished}"[:250]
+    return f"{_place_of(entry)}, {entry.finished}"
+
+
+def _place_of(entry: Entry) -> str:
+    return f"{entry.row} on {entry.dataset}"[:200]
 
 
 def _data_digest(journal: Journal, entry: Entry) -> str:
@@ -225,12 +241,18 @@ def _data_digest(journal: Journal, entry: Entry) -> str:
         return records.digest_of(dict(entry.pixels))[:32]
 
 
-def suite_of(journal: Journal, suite: Suite | None) -> Suite | None:
-    """The table of a run as it was then, with the rows and columns that it added; None where nobody knows it."""
+def suite_of(journal: Journal, suite: Suite | None, trust: bool = False) -> Suite | None:
+    """The table of a run as it was then, with the rows and columns that it added; None where nobody knows it.
+
+    Args:
+        journal: of the run.
+        suite: the table of that name that this process has; of it where the journal's names modules.
+        trust: also look up names of modules in the journal, which runs their code.
+    """
     try:
-        if "suite" in journal.texts:
-            return suite_with_runs(recorded(journal.table, journal.texts), [journal])
-        return suite_with_runs(suite or load_suite(journal.table.removeprefix("table")), [journal])
+        if "suite" in journal.texts and not (suite is not None and unsafe_suite(journal.texts["suite"])):
+            return suite_with_runs(recorded(journal.table, journal.texts, trust), [journal], trust)
+        return suite_with_runs(suite or load_suite(journal.table.removeprefix("table")), [journal], trust)
     except BenchError:
         return None
 

@@ -38,8 +38,9 @@ class Tracker:
         waited: of them, the seconds that somebody waited for it.
     """
 
-    def __init__(self, out: Path, suite: Suite | None = None, warn: bool = True) -> None:
+    def __init__(self, out: Path, suite: Suite | None = None, warn: bool = True, trust: bool = False) -> None:
         self.out = out
+        self._trust = trust
         self._warn = warn
         self._suite = suite
         self._store = MlflowStore(out)
@@ -109,7 +110,8 @@ class Tracker:
     def _mirror(self, journal: Journal) -> str:
         self._experiment = self._store.experiment(journal.table)
         suite = self._suite if self._suite is not None and self._suite.name == journal.table else None
-        return Mirror(self._store.client(), self._experiment, self.out, journal, suite_of(journal, suite)).bring()
+        suite = suite_of(journal, suite, self._trust)
+        return Mirror(self._store.client(), self._experiment, self.out, journal, suite).bring()
 
     def _settle(self, current: Journal) -> None:
         """Finish what runs that were killed began, so that none of them stays RUNNING for ever."""

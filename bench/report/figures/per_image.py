@@ -15,7 +15,7 @@ from bench.report.figures.series import Axis
 
 @dataclass(frozen=True)
 class Pair:
-    """The values of two rows on the images that both have.
+    """The values of two rows on the images that both have, with the same HR pixels.
 
     Attributes:
         dataset: name.
@@ -23,6 +23,7 @@ class Pair:
         rows: their names.
         images: (image, value of the first, value of the second), means over draws, finite.
         left_out: images with an infinite value.
+        other: images of one name whose HR pixels are not the same: they are no pair.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Pair:
     rows: tuple[str, str]
     images: tuple[tuple[str, float, float], ...]
     left_out: int
+    other: int = 0
 
     @property
     def wins(self) -> tuple[int, int]:
@@ -50,7 +52,7 @@ class Ranked:
         axis: of the values.
         images: (image, mean over its draws), finite.
         left_out: images with an infinite value.
-        mean: over all images of it.
+        mean: of its finite values; infinite ones (`left_out`) are not in it.
         partial: whether images of the data set are missing.
     """
 
@@ -76,20 +78,28 @@ def pair(table: Table, dataset: str, column: str, rows: tuple[str, str]) -> Pair
     """
     cells = [_measured(table, row, dataset, column) for row in rows]
     values = [_means(cell) for cell in cells]
-    shared = [image for image in values[0] if image in values[1]]
+    both = [image for image in values[0] if image in values[1]]
+    pixels = [_pixels(cell) for cell in cells]
+    shared = [image for image in both if pixels[0][image] == pixels[1][image]]
     if not shared:
-        raise BenchError(f"expected images that {rows[0]} and {rows[1]} both have on {dataset}, got none; run them")
+        got = f"{len(both)} with other HR pixels" if both else "none"
+        raise BenchError(f"expected images that {rows[0]} and {rows[1]} both have on {dataset}, got {got}; run them")
     found = [(image, values[0][image], values[1][image]) for image in shared]
     finite = tuple(one for one in found if math.isfinite(one[1]) and math.isfinite(one[2]))
     if not finite:
         raise BenchError(f"expected finite values of {rows[0]} and {rows[1]} on {dataset}, got none; choose others")
-    return Pair(dataset, Axis.of(cells[0]), rows, finite, len(found) - len(finite))
+    return Pair(dataset, Axis.of(cells[0]), rows, finite, len(found) - len(finite), len(both) - len(shared))
 
 
 def best_pair(table: Table, dataset: str, column: str, least: int = 3) -> Pair | None:
-    """The best row against the second best, of those that share `least` images or more; None where there are none."""
-    for first, second in combinations(sorted(ranked(table, dataset, column), key=_quality, reverse=True), 2):
-        if len(dict(first.images).keys() & dict(second.images).keys()) >= least:
+    """The best row against the second best, of those that share `least` images or more; None where there are none.
+
+    Rows of the whole data set come before those of a part, whose mean is that of other images.
+    """
+    for first, second in combinations(sorted(ranked(table, dataset, column), key=quality, reverse=True), 2):
+        pixels = [_pixels(table.cell(one.row, dataset, column)) for one in (first, second)]
+        finite = dict(first.images).keys() & dict(second.images).keys()
+        if sum(pixels[0][image] == pixels[1][image] for image in finite) >= least:
             return pair(table, dataset, column, (first.row, second.row))
     return None
 
@@ -111,8 +121,9 @@ def ranked(table: Table, dataset: str, column: str, rows: Sequence[str] = ()) ->
     return found
 
 
-def _quality(one: Ranked) -> float:
-    return -one.mean if one.axis.direction == "lower" else one.mean
+def quality(one: Ranked) -> tuple[bool, float]:
+    """What sorts rows by how good they are: those of the whole data set are above others."""
+    return not one.partial, -one.mean if one.axis.direction == "lower" else one.mean
 
 
 def _measured(table: Table, row: str, dataset: str, column: str) -> Cell:
@@ -124,6 +135,10 @@ def _measured(table: Table, row: str, dataset: str, column: str) -> Cell:
     if cell.value is None:
         raise BenchError(f"expected results of {row} on {dataset}, got none ({cell.reason})")
     return cell
+
+
+def _pixels(cell: Cell) -> dict[str, str]:
+    return {image.id: image.pixels for image in cell.images}
 
 
 def _means(cell: Cell) -> dict[str, float]:

@@ -44,6 +44,15 @@ def bicubic(out: Path, values: Mapping[str, Pair], dataset: str = "Set5", code: 
     return journal
 
 
+def as_part(journal: Journal, number: int, count: int = 2, of: str = "shards-2-x", **changes: object) -> Journal:
+    """The same run as a part of a shared one, with other attributes of its journal."""
+    journal.command = {**journal.command, "part": {"of": of, "number": number, "count": count}}
+    for name, value in changes.items():
+        setattr(journal, name, value)
+    journal.save()
+    return journal
+
+
 def not_run(out: Path, reason: str, dataset: str = "Set5") -> None:
     """A run that could not measure the row."""
     journal = Journal.begin(out, "table4", {}, PROVENANCE)

@@ -13,6 +13,7 @@ import pytest
 
 from bench.cli.options import suite_of
 from bench.records.journal import load_journals
+from bench.records.merging import reproductions
 from bench.records.store import read
 from bench.records.tables import build_table
 
@@ -74,6 +75,7 @@ def show(out: Path, case: int) -> None:
     """What `bench show` does with a folder; a table takes long, so it is made of some."""
     for journal in load_journals(out):
         assert journal.alive in (True, False)
+    reproductions(out)
     suite = suite_of("4", None, out)
     if case % 8 == 0:
         build_table(suite, out)
@@ -107,6 +109,7 @@ def test_journals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng, (out, path, _) = random.Random(11), whole(tmp_path)
     content = json.loads(path.read_text())
     content["command"] = {"also": ["niqe@live"], "own_rows": [{"name": "Mine", "method": "bicubic"}], "rows": []}
+    content["command"]["part"] = {"of": "shards-2-x", "number": 1, "count": 2}
     content["finished"] = None  # so that its process is looked for
     text = json.dumps(content).encode()
     warned = 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "records"))
 from tables_helper import measured
 
 from bench.__main__ import main
+from bench.errors import BenchError
 from bench.metrics.metric import NotApplicable
 from bench.runs import specifications, verifying
+from bench.runs.images import Job
 from bench.runs.verifying import agreement
+from bench.suites.suite import Row, Suite
 from bench.tracking.tables import Tracker
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,6 +68,14 @@ def change(out: Path, by: Callable[[float], object]) -> None:
         path.write_text("".join(f"{line}\n" for line in (head, *map(json.dumps, records))))
 
 
+def edit(out: Path, by: Callable[[dict[str, Any]], object]) -> None:
+    """Change every journal."""
+    for path in (out / "runs").glob("*.json"):
+        journal = json.loads(path.read_text())
+        by(journal)
+        path.write_text(json.dumps(journal))
+
+
 def snapshot(out: Path) -> dict[str, tuple[int, bytes]]:
     return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted(out.rglob("*")) if p.is_file()}
 
@@ -78,7 +90,10 @@ def test_what_was_just_measured_is_identical_and_the_folder_stays_as_it_was(
     assert len(checks) == 4  # PSNR and SSIM under two protocols
     assert snapshot(results) == before
     assert main(["verify", str(results)]) == 0
-    assert "4 numbers: 4 identical, 0 same to the printed digits, 0 different, 0 not checked" in capsys.readouterr().out
+    assert (
+        "4 numbers: 4 identical, 0 within half a unit of the last printed digit, 0 different, 0 not checked"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,6 +172,82 @@ def test_agreement() -> None:
     assert agreement((1.0,), no, 2)[0] == "different"
     assert agreement((1.0,), (1.0, 1.0), 2)[0] == "different"
     assert agreement((28.42,), (28.4251,), 2)[0] == "different"
+
+
+@pytest.fixture(scope="module")
+def in_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bicubic on the three photographs, by two processes."""
+    out = tmp_path_factory.mktemp("verify") / "shared"
+    command = ["run", "--table", "4", "--method", "Bicubic", "--dataset", "Sample", "--out", str(out), "--no-report"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tracker, "_guard", lambda *_: None)
+        assert [main([*command, "--shard", f"{number}/2"]) for number in (1, 2)] == [0, 0]
+    return out
+
+
+def test_all_parts_of_a_shared_run_are_sampled(in_parts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, checks = verify(in_parts, capsys, "--sample", "100%")
+    assert code == 0
+    assert {check["status"] for check in checks} == {"identical"}
+    assert len({check["image"] for check in checks}) == 3
+
+
+def test_a_run_that_was_killed_is_checked(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(copy, lambda journal: journal["entries"][0].update(state="running", pixels={}))
+    edit(copy, lambda journal: journal.update(finished=None))
+    code, checks = verify(copy, capsys)
+    assert (code, {check["status"] for check in checks}, len(checks)) == (0, {"identical"}, 4)
+    change(copy, lambda value: value + 1)
+    assert verify(copy, capsys)[0] == 1
+
+
+def test_other_pixels_are_not_compared(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (copy / "records").rglob("*.jsonl"):
+        head, *lines = path.read_text().splitlines()
+        records = [json.dumps({**json.loads(line), "pixels": "0" * 64}) for line in lines]
+        path.write_text("".join(f"{line}\n" for line in (head, *records)))
+    edit(copy, lambda journal: journal["entries"][0].update(pixels={}))
+    assert main(["verify", str(copy)]) == 2
+    assert "its HR pixels are not those that were measured" in capsys.readouterr().err
+
+
+def test_nothing_comparable_is_said(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The journal names measures that no record has a value of."""
+
+    def rename(journal: dict[str, Any]) -> None:
+        for one in journal["entries"][0]["restored"]:
+            one["measures"] = dict.fromkeys(one["measures"], "0" * 64)
+
+    edit(copy, rename)
+    assert main(["verify", str(copy)]) == 2
+    assert "its records have no value of a measure that the run names" in capsys.readouterr().err
+
+
+def test_no_check_at_all_is_one_line(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "verify", lambda *_: [])
+    assert main(["verify", str(copy)]) == 2
+    assert "expected something that can be measured here, got: no image in the sample" in capsys.readouterr().err
+
+
+def test_a_bad_row_does_not_end_it(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(copy, "RRDB", {"baby": [32.0]})
+    of = verifying.Job.of
+
+    def failing(suite: Suite, row: Row, *rest: Any) -> list[Job]:
+        if row.name == "RRDB":
+            raise BenchError("expected other weights, got these")
+        return of(suite, row, *rest)
+
+    monkeypatch.setattr(verifying, "why_not", lambda *_: "")
+    monkeypatch.setattr(verifying.Job, "of", failing)
+    code, checks = verify(copy, capsys)
+    assert code == 0
+    assert [check["reason"] for check in checks if check["row"] == "RRDB"] == ["expected other weights, got these"]
+    assert sum(check["status"] == "identical" for check in checks) == 4
 
 
 @pytest.mark.slow

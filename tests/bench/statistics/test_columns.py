@@ -7,12 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from tables_helper import TABLE4, measured
 
 from bench.records.tables import build_table
 from bench.report.grid import build_grid
-from bench.statistics.columns import LEVEL, TEST, Best, best_of_columns, remark, sign_flips, ties_of
-from bench.statistics.paired import holm, permutation_p
+from bench.statistics.columns import LEVEL, TEST, Best, best_of_columns, remark, ties_of
+from bench.statistics.paired import RESAMPLES, holm, permutation_p, sign_flips, smallest_p
+from bench.statistics.pairing import System, pairings
+
+
+def of_scipy(differences: np.ndarray, patterns: int) -> float:
+    found = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=patterns,
+        random_state=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(found.pvalue)
 
 
 def column(out: Path, dataset: str = "Set5") -> Best:
@@ -26,13 +36,13 @@ def numbered(values: object) -> dict[str, list[float]]:
 @pytest.mark.parametrize("n", [2, 7, 14])
 def test_many_exact_tests_at_once_are_scipys(n: int) -> None:
     differences = np.random.default_rng(n).normal(0.3, 1, (4, n))
-    assert sign_flips(differences) == pytest.approx([permutation_p(one)[0] for one in differences])
+    assert sign_flips(differences) == pytest.approx([of_scipy(one, 2**n) for one in differences])
 
 
 def test_many_random_tests_at_once_are_scipys_up_to_chance() -> None:
     differences = np.random.default_rng(1).normal(0.2, 1, (4, 60))
     for ours, one in zip(sign_flips(differences), differences, strict=True):
-        theirs = permutation_p(one)[0]
+        theirs = of_scipy(one, RESAMPLES)
         error = math.sqrt(max(ours, theirs) * 10 / 10_000)  # sd of either is below sqrt(2 p / 10,000), of a 2-sided p
         assert ours == pytest.approx(theirs, abs=4 * error)
 
@@ -80,6 +90,45 @@ def test_partial_and_infinite_rows_are_left_out(tmp_path: Path) -> None:
     assert (column(tmp_path).row, set(column(tmp_path).left_out)) == ("RRDB", {"Bicubic", "SRCNN"})
     measured(tmp_path, "RCAN", numbered([math.inf, 1, 1]))  # nothing finite is best beside it
     assert best_of_columns(build_table(TABLE4, tmp_path)) == {}
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_bold_and_compare_are_one_test(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    base = rng.normal(28, 3, 20)
+    measured(tmp_path, "RRDB", numbered(base + 0.3))
+    measured(tmp_path, "EDSR", numbered(base + rng.normal(0, 0.5, 20)))
+    table = build_table(TABLE4, tmp_path)
+    found = column(tmp_path)
+    (other,) = found.p
+    a, b = (System(name, name, table) for name in (other, found.row))
+    (one,) = pairings(a, b, ["Set5"], ["psnr_y"])
+    assert found.p[other] == one.result.p
+
+
+def test_the_smallest_p_of_random_patterns() -> None:
+    """Nothing random comes as far as 60 differences of one sign."""
+    assert sign_flips(np.linspace(1, 2, 60)[None]) == [1 / (RESAMPLES + 1)] == [smallest_p(60)]
+
+
+def test_other_hr_pixels_are_not_compared_and_named(tmp_path: Path) -> None:
+    """The best of all is the best, though more rows have the other pixels."""
+    values = np.linspace(25, 30, 10)
+    other = dict.fromkeys(numbered(values), "1" * 64)
+    measured(tmp_path, "Bicubic", numbered(values), pixels=other)
+    measured(tmp_path, "SRCNN", numbered(values + 1), pixels=other)
+    measured(tmp_path, "EDSR", numbered(values + 2), pixels=other)
+    measured(tmp_path, "RCAN", numbered(values + 4))
+    measured(tmp_path, "RRDB", numbered(values + 5))
+    found = column(tmp_path)
+    assert (found.row, found.not_worse) == ("RRDB", ("RRDB",))
+    assert set(found.p) == {"RCAN"}
+    assert set(found.left_out) == set(found.other_images) == {"Bicubic", "SRCNN", "EDSR"}
+    said = remark(best_of_columns(build_table(TABLE4, tmp_path)))
+    assert all(f"{row} on Set5" in said for row in ("Bicubic", "SRCNN", "EDSR"))
+    assert "RCAN" not in said
+    measured(tmp_path, "HCFlow", numbered(values + 9), pixels=dict.fromkeys(other, "2" * 64))
+    assert (column(tmp_path).row, column(tmp_path).bold, column(tmp_path).p) == ("HCFlow", ("HCFlow",), {})
 
 
 def test_one_row_alone_is_not_the_best(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -62,6 +63,31 @@ def test_the_smallest_p_is_reached_where_one_is_always_better(n: int) -> None:
 
 def test_the_smallest_p_of_many_images() -> None:
     assert permutation_p(np.linspace(1, 2, 30))[0] == pytest.approx(smallest_p(30))
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_thousands_of_images_take_little_memory(
+    draws: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One array of 3000 resamples of 2000 images is 48 MB, and there were several of them at once."""
+    monkeypatch.setattr(paired, "RESAMPLES", 3000)
+    a, b = rng.normal(30, 1, (2000, draws)).tolist(), rng.normal(30, 1, (2000, draws)).tolist()
+    tracemalloc.start()
+    try:
+        found = compare(a, b, "higher")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 96e6
+    assert found.low is not None
+    assert found.p is not None
+
+
+def test_batches_are_of_the_same_patterns(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = rng.normal(0.1, 1, (2, 12))
+    whole = paired.sign_flips(differences)
+    monkeypatch.setattr(paired, "_NUMBERS", 100)
+    assert paired.sign_flips(differences) == pytest.approx(whole)
 
 
 def test_our_bca_is_scipys_given_its_replicates(rng: np.random.Generator) -> None:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -90,6 +91,30 @@ def runs(out: Path, uri: str | None = None) -> tuple[MlflowClient, dict[str, obj
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id])
     return client, {run.info.run_name: run for run in found}
+
+
+def test_what_was_tried_again_is_there_once_and_in_the_table(tmp_path: Path) -> None:
+    """After --retry-failed, or another part of a shared run, a row on a data set has another state."""
+    journal = new_journal(tmp_path)
+    journal.note(replace(bicubic(tmp_path, "run1", "Set5", 27.5), state="failed", reason="killed"))
+    Tracker(tmp_path).mirror(journal)
+    later = "2026-01-01T00:05:00.000+00:00"
+    journal.note(replace(bicubic(tmp_path, "run1b", "Set5", 26.5), finished=later))
+    for _ in range(2):
+        tracker = Tracker(tmp_path)
+        tracker.mirror(journal)
+        assert tracker.failure is None
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("table4")
+    found = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in found) == NAMES
+    one = next(run for run in found if run.info.run_name == "Bicubic on Set5")
+    assert (one.info.status, one.data.tags["state"], one.data.metrics["psnr_y"]) == ("FINISHED", "done", 26.5)
+    parent = next(run for run in found if run.info.run_name == NAMES[3])
+    table = json.loads(Path(client.download_artifacts(parent.info.run_id, "cells.json", str(tmp_path))).read_text())
+    lines = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
+    psnr = [line for line in lines if line["data set"] == "Set5" and line["metric"].startswith("PSNR")]
+    assert [line["common protocol"].startswith("26.5") for line in psnr] == [True]
 
 
 def test_a_run_has_a_run_per_row_and_one_per_cell_side_by_side(tmp_path: Path, journal: Journal) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.records.tables import Image
-from bench.report.figures.per_image import best_pair, pair, ranked
+from bench.report.figures.per_image import best_pair, pair, quality, ranked
 from bench.report.figures.series import column_of, measured_datasets, perception_distortion, temperature_curve
 from bench.suites.suite import load_suite
 
@@ -90,8 +90,28 @@ def test_two_rows_meet_on_the_images_that_both_have(table):
 
 def test_the_best_pair_is_of_the_two_best_rows_with_enough_images(table):
     assert best_pair(table, "DIV2K", "psnr_rgb", 2).rows == (f"{SMALL} tau=0", "Bicubic")
-    assert best_pair(table, "DIV2K", "lpips", 1).rows == ("EDSR", f"{SMALL} tau=0.9")
+    assert best_pair(table, "DIV2K", "lpips", 1).rows == ("EDSR", f"{SMALL} tau=0")  # tau=0.9 has one image
     assert best_pair(table, "DIV2K", "psnr_rgb", 3) is None
+
+
+def test_other_hr_pixels_are_no_pair(table_maker, tmp_path):
+    def of(pixels: str, first: float) -> list[Image]:
+        return [Image(f"im{i}", (first + i,), (first + i,), pixels if i else "same") for i in range(3)]
+
+    plan = {
+        ("Bicubic", "DIV2K", "psnr_rgb"): {"images": of("a", 26.0)},
+        ("EDSR", "DIV2K", "psnr_rgb"): {"images": of("a", 28.0)},
+        ("RRDB", "DIV2K", "psnr_rgb"): {"images": of("b", 30.0)},
+    }
+    table = table_maker(load_suite("table2"), tmp_path, plan)
+    found = pair(table, "DIV2K", "psnr_rgb", ("Bicubic", "RRDB"))
+    assert ([image for image, _, _ in found.images], found.other) == (["im0"], 2)
+    assert best_pair(table, "DIV2K", "psnr_rgb", 3).rows == ("EDSR", "Bicubic")
+
+
+def test_rows_of_the_whole_data_set_are_above_others(table):
+    by_lpips = sorted(ranked(table, "DIV2K", "lpips"), key=quality, reverse=True)
+    assert [one.row for one in by_lpips] == ["EDSR", f"{SMALL} tau=0", "Bicubic", f"{SMALL} tau=0.9"]
 
 
 @pytest.mark.parametrize(
