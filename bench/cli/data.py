@@ -74,12 +74,12 @@ def _list(args: argparse.Namespace) -> int:
 
     from bench.cli.terminal import console, grid, one_line_each
 
-    require_data_root()
     rows = [_describe(load_manifest(name)) for name in manifest_names()]
     if args.format == "json":
         print(json.dumps(rows, indent=1))
         return 0
-    table = grid("set", "state", "images", "to get it", title=f"in {data_root()}")
+    absent = "" if data_root().is_dir() else ", which does not exist"
+    table = grid("set", "state", "images", "to get it", title=f"in {data_root()}{absent}")
     for row in rows:
         style = {"present": "green", "partial": "yellow", "missing": "red"}[str(row["state"])]
         name, state, get = (escape(str(row[key])) for key in ("name", "state", "get"))

@@ -75,10 +75,8 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bench.datasets.local import require_data_root
     from bench.suites.suite import load_suite, suite_names
 
-    require_data_root()
     loading()
     suites = [load_suite(name) for name in suite_names()]
     _print_machine()

@@ -67,7 +67,7 @@ def _picture(out: Path, submission: Submission) -> Picture:
 
 
 def _cancel(out: Path, submissions: list[Submission]) -> int:
-    from bench.runs.executors import cancel
+    from bench.runs.cancelling import cancel
 
     failed = False
     for submission in submissions:

@@ -130,16 +130,18 @@ def _part(args: argparse.Namespace, suite: Suite) -> int:
 def _shared(args: argparse.Namespace, suite: Suite) -> int:
     """Have a run done by other processes, watch it, and print its table."""
     from bench.cli.presenting import conclude
-    from bench.cli.sharing import again, distribute, distribute_cases
+    from bench.cli.sharing import again, distribute, distribute_cases, key_of_cases, key_of_request
 
     rows: tuple[Row, ...] = ()
-    if args.attach or args.retry_failed:
-        picture = again(args, suite.name)
-    elif args.budget is not None and args.ablation:
-        picture = distribute_cases(args, suite)
-    else:
+    cases = args.budget is not None and bool(args.ablation)
+    if not cases:
         suite, rows = _rows(args, suite)
         request = _request(args, suite, rows, "cpu")
+    if args.attach or args.retry_failed:
+        picture = again(args, suite.name, lambda: key_of_cases(args, suite) if cases else key_of_request(request))
+    elif cases:
+        picture = distribute_cases(args, suite)
+    else:
         told = distribute(args, request)
         if told is None:
             return _measure(args, request)  # it says why nothing can run
@@ -263,7 +265,10 @@ def _fetch_missing(suite: Suite, names: list[str]) -> None:
     from bench.datasets.local import presence
     from bench.datasets.manifest import load_manifest
     from bench.errors import BenchError
+    from bench.files import make_folder
+    from bench.roots import data_root
 
+    make_folder(data_root())
     for manifest in [load_manifest(name) for name in names or suite.datasets]:
         if not presence(manifest).missing:
             continue

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -88,9 +89,19 @@ def _part_to_do(args: argparse.Namespace, request: Request) -> tuple[Submission,
     costs = _costs(request)
     key = submissions.key_of(request, _images(costs))
     wanted = submissions.Submission(
-        f"shards-{count}-{key}", request.suite.name, key, "other", tuple(args.arguments[:-1]), (), (), False
+        f"shards-{count}-{key}", request.suite.name, key, "other", _without_shard(args.arguments), (), (), False
     )
     return submissions.agreed(request.out, wanted, lambda: plan(costs, count)), number
+
+
+def _without_shard(arguments: Sequence[str]) -> tuple[str, ...]:
+    """What all who share a run with `--shard K/N` have in common."""
+    kept = [
+        word
+        for before, word in zip(["", *arguments], arguments, strict=False)
+        if "--shard" not in (before, word) and not word.startswith("--shard=")
+    ]
+    return tuple(kept)
 
 
 def planned(args: argparse.Namespace, request: Request) -> tuple[Plan, list[Cost]]:
@@ -131,53 +142,104 @@ def distribute(args: argparse.Namespace, request: Request) -> Picture | None:
     plan, costs = planned(args, request)
     if not costs:
         return None
-    key = submissions.key_of(request, _images(costs))
     submission = submissions.Submission(
-        submissions.new_id(), request.suite.name, key, _executor(args), tuple(args.arguments), tuple(plan.counts()),
-        tuple(plan.seconds()), plan.measured,
+        submissions.new_id(), request.suite.name, submissions.key_of(request, _images(costs)), _executor(args),
+        tuple(args.arguments), tuple(plan.counts()), tuple(plan.seconds()), plan.measured,
     )  # fmt: skip
     return _start(args, submission, plan)
 
 
 def distribute_cases(args: argparse.Namespace, suite: Suite) -> Picture:
     """Train and measure the cases of table 1 side by side: a part is a case."""
-    from bench.records.store import digest_of
     from bench.runs import submissions
-    from bench.training.ablation import ROWS
 
-    cases = ROWS if args.ablation == "all" else [row.name for row in suite.select([args.ablation])]
-    key = digest_of({"cases": list(cases), "budget": args.budget, "data": args.train_data})[:16]
+    cases = _cases(args, suite)
     submission = submissions.Submission(
-        submissions.new_id(), suite.name, key, _executor(args), tuple(args.arguments), (0,) * len(cases),
-        (1.0,) * len(cases), False, tuple(("--ablation", case) for case in cases),
+        submissions.new_id(), suite.name, key_of_cases(args, suite), _executor(args), tuple(args.arguments),
+        (0,) * len(cases), (1.0,) * len(cases), False, tuple(("--ablation", case) for case in cases),
     )  # fmt: skip
     return _start(args, submission, None)
 
 
-def again(args: argparse.Namespace, table: str) -> Picture:
-    """`--attach` and `--retry-failed`: watch what was submitted before, or submit what failed of it again."""
+def _cases(args: argparse.Namespace, suite: Suite) -> list[str]:
+    from bench.training.ablation import ROWS
+
+    return list(ROWS) if args.ablation == "all" else [row.name for row in suite.select([args.ablation])]
+
+
+def key_of_cases(args: argparse.Namespace, suite: Suite) -> str:
+    """What was asked with `--ablation` and `--budget`, in a few letters."""
+    from bench.records.store import digest_of
+
+    return digest_of({"cases": _cases(args, suite), "budget": args.budget, "data": args.train_data})[:16]
+
+
+def key_of_request(request: Request) -> str:
+    """What was asked without them."""
+    from bench.runs import submissions
+
+    return submissions.key_of(request, _images(_costs(request)))
+
+
+def again(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Picture:
+    """`--attach` and `--retry-failed`: watch what was submitted before, or submit what failed of it again.
+
+    Args:
+        args: of the command.
+        table: name of the suite.
+        key: tells what is asked, see `Submission.key`.
+    """
     from bench.cli.watching import PictureView, how_to_go_on
-    from bench.records.journal import this_process
-    from bench.runs import executors, submissions
     from bench.runs.watching import Watch
+
+    submission = _submitted(args, table, key)
+    if args.retry_failed:
+        submission, failed = _submit_failed(args, submission)
+        if failed and submission.executor == "workers":
+            return _work(args, submission, failed)
+    with PictureView(submission) as view, how_to_go_on(submission, args.out):
+        return Watch(args.out, submission).follow(view.show)
+
+
+def _submitted(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Submission:
+    """The newest submission of what is asked, by whom it is asked."""
+    from bench.runs import submissions
 
     found = [one for one in submissions.load_all(args.out) if one.table == table and one.executor != "other"]
     if not found:
         raise BenchError(f"{args.out}: expected submitted jobs of {table}, got none; leave out --attach")
-    submission = found[-1]
-    if args.retry_failed:
+    asked = key()
+    same = [one for one in found if one.key == asked]
+    if not same:
+        others = "; ".join(f"{one.id}: {shlex.join(one.command)}" for one in found[-3:])
+        raise BenchError(f"expected jobs that were submitted with the same arguments, got others: {others}")
+    if args.workers or args.executor:
+        wanted = _executor(args)
+        fitting = [one for one in same if one.executor == wanted]
+        if not fitting:
+            how = "--workers N" if same[-1].executor == "workers" else f"--executor {same[-1].executor}"
+            raise BenchError(f"expected {how}, with which {same[-1].id} was submitted, got {wanted}")
+        same = fitting
+    return same[-1]
+
+
+def _submit_failed(args: argparse.Namespace, submission: Submission) -> tuple[Submission, list[int]]:
+    """Submit the failed parts again, and tell which they are; nothing where somebody else has just done so."""
+    from bench.records.journal import this_process
+    from bench.runs import executors, submissions
+    from bench.runs.watching import Watch
+
+    with executors.exclusively(args.out):
+        submission = submissions.load(args.out, submission.id)
         failed = [part.number for part in Watch(args.out, submission).settled().failed]
         if failed:
-            with executors.exclusively(args.out):
-                submissions.forget(args.out, submission.id, failed)
-                if submission.executor != "workers":
-                    submission = executors.submit(args.out, submission, failed, options_of(args), _PROGRAM)
+            submissions.forget(args.out, submission.id, failed)
             if submission.executor == "workers":
                 submission = replace(submission, process=this_process())
                 submissions.save(args.out, submission)
-                return _work(args, submission, failed)
-    with PictureView(submission) as view, how_to_go_on(submission, args.out):
-        return Watch(args.out, submission).follow(view.show)
+            else:
+                submission = executors.submit(args.out, submission, failed, options_of(args), _PROGRAM)
+    return submission, failed
 
 
 def _executor(args: argparse.Namespace) -> Executor:

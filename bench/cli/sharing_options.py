@@ -41,6 +41,10 @@ def check(args: argparse.Namespace) -> None:
         return
     if sum(map(bool, (args.workers, args.executor, args.shard))) > 1:
         raise BenchError("expected one of --workers, --executor and --shard, got several")
+    if (args.attach or args.retry_failed) and args.shard:
+        raise BenchError("expected --attach and --retry-failed without --shard: run that command again instead")
+    if args.retry_failed and not (args.executor or args.workers):
+        raise BenchError("expected --workers or --executor with --retry-failed, as it was submitted, got neither")
     if not args.executor:
         given = [("--partition", args.partition), ("--gpus", args.gpus), ("--cpus", args.cpus), ("--slurm", args.slurm)]
         given += [("--max-jobs", args.max_jobs)]

@@ -16,48 +16,43 @@ from hcflow.atomic import lock
 
 
 class Claims:
-    """The images of one row on a data set that this process is working on."""
+    """The images of one row on a data set that this process is working on.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._held: dict[str, int] = {}
+    An image is claimed in several folders, always in the same order: so two processes never wait for each other.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = sorted(set(folders))
+        self._held: dict[str, list[tuple[Path, int]]] = {}
 
     def take(self, image: str, wait: bool = False) -> bool:
-        """Claim an image; returns whether it is ours now.
+        """Claim an image in all folders; returns whether it is ours now.
 
         Args:
             image: its id.
             wait: until whoever has it lets go, instead of returning False.
 
         Raises:
-            StorageError: the folder cannot be written to.
+            StorageError: a folder cannot be written to.
         """
-        path = self._path(image)
-        while True:
-            try:
-                make_folder(self._folder)
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            except OSError as error:
-                raise StorageError(unwritable(path, error)) from None
-            try:
-                if not lock(handle, wait):
-                    os.close(handle)
+        self._held[image] = []
+        try:
+            for folder in self._folders:
+                path = folder / f".{image}.claim"
+                handle = _lock(path, wait)
+                if handle is None:
+                    self.release(image)
                     return False
-                if os.path.samestat(path.stat(), os.fstat(handle)):
-                    self._held[image] = handle
-                    return True
-            except FileNotFoundError:  # whoever had it removed the file that we waited for
-                pass
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
+                self._held[image].append((path, handle))
+        except BaseException:
+            self.release(image)
+            raise
+        return True
 
     def release(self, image: str) -> None:
         """Let others have it."""
-        handle = self._held.pop(image, None)
-        if handle is not None:
-            self._path(image).unlink(missing_ok=True)
+        for path, handle in reversed(self._held.pop(image, [])):
+            path.unlink(missing_ok=True)
             os.close(handle)
 
     def close(self) -> None:
@@ -65,5 +60,24 @@ class Claims:
         for image in list(self._held):
             self.release(image)
 
-    def _path(self, image: str) -> Path:
-        return self._folder / f".{image}.claim"
+
+def _lock(path: Path, wait: bool) -> int | None:
+    """A locked handle of the file that has this name now; None where another process has it."""
+    while True:
+        try:
+            make_folder(path.parent)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StorageError(unwritable(path, error)) from None
+        try:
+            if not lock(handle, wait):
+                os.close(handle)
+                return None
+            if os.path.samestat(path.stat(), os.fstat(handle)):
+                return handle
+        except FileNotFoundError:  # whoever had it removed the file that we waited for
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)

@@ -1,51 +1,25 @@
-"""Handing the parts of a run to submitit's executors, and asking what became of the jobs."""
+"""Handing the parts of a run to submitit's executors, and what such a job does."""
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.downloads.locks import one_at_a_time
 from bench.errors import BenchError
 from bench.files import make_folder
-from bench.records.journal import process_of, still_runs
+from bench.records.journal import process_of
 from bench.runs import submissions
 from bench.runs.submissions import Attempt, Submission, logs_of
 from hcflow.errors import HCFlowError
 from hcflow.train import cluster
 from hcflow.train.cluster import Options
-
-_QUEUED = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
-_RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
-_PATIENCE = 60.0  # seconds for squeue to answer
-
-
-@dataclass(frozen=True)
-class JobState:
-    """What a scheduler says of a job.
-
-    Attributes:
-        state: `gone` where it has ended, however it ended.
-        word: the scheduler's own, such as PENDING or CANCELLED; empty where it does not know the job any more.
-        reason: why it waits; empty where nothing was said.
-        id: of the job.
-    """
-
-    state: Literal["queued", "running", "gone"]
-    word: str = ""
-    reason: str = ""
-    id: str = ""
 
 
 class PartJob:
@@ -189,109 +163,6 @@ def exclusively(out: Path) -> Any:  # noqa: ANN401 - a context manager
     """One submitter at a time per results folder."""
     make_folder(out / "jobs")
     return one_at_a_time(out / "jobs" / "submitting")
-
-
-def job_states(submission: Submission) -> Mapping[int, JobState] | None:
-    """Part -> what its newest job is doing; parts that were never handed out are not in it.
-
-    None where the scheduler does not answer now, or there is none (`workers`, `--shard`).
-    """
-    if submission.executor == "slurm":
-        return _slurm_states(submission)
-    if submission.executor == "local":
-        return _local_states(submission)
-    return None
-
-
-def _local_states(submission: Submission) -> Mapping[int, JobState]:
-    found: dict[int, JobState] = {}
-    for attempt in submission.attempts:
-        for index, parts in enumerate(attempt.jobs):
-            known = index < len(attempt.processes)
-            alive = known and still_runs(attempt.processes[index])
-            state: Literal["queued", "gone"] = "queued" if alive else "gone"  # its status says when a part runs
-            found |= dict.fromkeys(parts, JobState(state, "", "", attempt.ids[index] if known else ""))
-    return found
-
-
-def _slurm_states(submission: Submission) -> Mapping[int, JobState] | None:
-    names = ",".join(attempt.name for attempt in submission.attempts)
-    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={names}", "--format=%i|%j|%T|%r"]
-    said = _run(command) if names else ""
-    if said is None:
-        return None
-    listed: dict[tuple[str, int], JobState] = {}
-    for line in said.splitlines():
-        id_, name, word, reason = (*line.strip().split("|"), "", "", "")[:4]
-        index = int(id_.partition("_")[2]) if re.fullmatch(r"\d+_\d+", id_) else 0
-        state: Literal["queued", "running", "gone"] = (
-            "queued" if word in _QUEUED else "running" if word in _RUNNING else "gone"
-        )
-        listed[name, index] = JobState(state, word, "" if reason == "None" else reason, id_)
-    found: dict[int, JobState] = {}
-    for attempt in submission.attempts:
-        for index, parts in enumerate(attempt.jobs):
-            gone = JobState("gone", id=attempt.ids[index] if index < len(attempt.ids) else "")
-            found |= dict.fromkeys(parts, listed.get((attempt.name, index), gone))
-    return found
-
-
-def _run(command: Sequence[str]) -> str | None:
-    """What a command of Slurm prints; None where it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-def cancel(out: Path, submission: Submission) -> None:
-    """End all jobs of a submission; what they have recorded stays.
-
-    Raises:
-        BenchError: the scheduler refuses, or it is not ours to ask.
-    """
-    if submission.executor == "other":
-        raise BenchError(f"{submission.id}: expected jobs of bench's, got another scheduler's; cancel them there")
-    if submission.executor == "slurm":
-        for attempt in submission.attempts:
-            if shutil.which("scancel") is None or _run(["scancel", f"--name={attempt.name}"]) is None:
-                raise BenchError(f"expected scancel to end the jobs {attempt.name}, got an error; is Slurm up?")
-        return
-    processes = [process for attempt in submission.attempts for process in attempt.processes]
-    if submission.executor == "workers":
-        processes = [submission.process]
-    alive = [int(process["pid"]) for process in processes if still_runs(process) and _here(process)]
-    statuses = [submissions.status_of(out, submission.id, part) for part in submission.parts]
-    workers = [s.process for s in statuses if s is not None and s.state == "running"]
-    alive += [int(one["pid"]) for one in workers if _here(one) and still_runs(one)]
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in alive:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        time.sleep(1.0 if number == signal.SIGTERM and alive else 0.0)
-
-
-def _here(process: Mapping[str, object]) -> bool:
-    return process.get("host") == process_of(os.getpid())["host"]
-
-
-def log_of(out: Path, submission: Submission, job: str) -> Path | None:
-    """The file with what a job said on stderr; None where there is none."""
-    path = logs_of(out, submission.id) / f"{job}_0_log.err"
-    return path if job and path.is_file() else None
-
-
-def said_in(log: Path) -> str:
-    """The line of a log that tells what went wrong: the last that begins with `error:`, else the last."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 65536))
-            lines = [line.strip() for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return ""
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [""])[-1][:300]
 
 
 def job_of_this_process() -> tuple[str, str]:

@@ -194,7 +194,7 @@ class _RowRun:
         self._progress.row(self._row.name, self._manifest.name, len(images))
         work: ImageRun | None = None
         if jobs:
-            self._claims = Claims(store.folder_of(request.out, jobs[0].writer.restoration))
+            self._claims = Claims(*(store.folder_of(request.out, job.writer.restoration) for job in jobs))
         try:
             with Scoring(request.device, self._measured) as scoring:
                 work = ImageRun(

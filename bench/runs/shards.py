@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bench.errors import BenchError
 from bench.runs.estimates import Cost
 
 START = 1.0
@@ -111,17 +112,26 @@ def _shards(group: Sequence[Cost], index: dict[str, dict[str, int]], start: floa
 
 
 def _cut(costs: Sequence[Cost], parts: int, start: float) -> list[list[Cost]]:
-    """Cut a line so that the longest piece is as short as it can be: bisection over its length."""
+    """Cut a line so that the longest piece is as short as it can be: bisection over its length.
+
+    Only a length that was tried counts: a sum in another order may be shorter by a rounding error.
+    """
     if not costs:
         return []
-    low, high = 0.0, _length(costs, start)
+    if parts <= 1:
+        return [list(costs)]
+    low, high = 0.0, _length(costs, start) * (1 + 1e-9)
+    best = _fill(costs, high, start)
     for _ in range(50):
         middle = (low + high) / 2
-        if len(_fill(costs, middle, start)) <= parts:
-            high = middle
+        pieces = _fill(costs, middle, start)
+        if len(pieces) <= parts:
+            high, best = middle, pieces
         else:
             low = middle
-    return _spread(_fill(costs, high, start), parts)
+    if len(best) > parts:  # images beyond the last part would never be measured
+        raise BenchError(f"expected a plan of at most {parts} parts, got {len(best)}; this is a bug in bench")
+    return _spread(best, parts)
 
 
 def _fill(costs: Sequence[Cost], longest: float, start: float) -> list[list[Cost]]:

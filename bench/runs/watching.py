@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench.records.journal import still_runs
-from bench.runs import executors, submissions
-from bench.runs.executors import JobState
+from bench.runs import asking, submissions
+from bench.runs.asking import JobState
 from bench.runs.submissions import Status, Submission
 
 PartState = Literal["queued", "running", "done", "failed"]
@@ -96,7 +96,7 @@ class Watch:
 
     def look(self) -> Picture:
         """How it is now."""
-        jobs = executors.job_states(self.submission)
+        jobs = asking.job_states(self.submission)
         self._jobs = self._jobs if jobs is None else jobs  # a scheduler that is away for a moment
         parts = tuple(self._part(number) for number in self.submission.parts)
         seconds = time.monotonic() - self._started
@@ -138,7 +138,7 @@ class Watch:
         images = self.submission.images[number - 1]
         job = (self._jobs or {}).get(number)
         state, error = self._state(number, status, job)
-        log = (status.log if status else "") or str(executors.log_of(self.out, self.submission, _id(job)) or "")
+        log = (status.log if status else "") or str(asking.log_of(self.out, self.submission, _id(job)) or "")
         if state == "failed" and not error:
             error = self._last_words(status, job, log)
         done = status.computed + status.cached if status else 0
@@ -178,7 +178,7 @@ class Watch:
         word = job.word.lower() if job and job.word not in ("", "COMPLETED", "FAILED") else ""
         if word:
             return f"the scheduler says: {word}"
-        said = executors.said_in(Path(log)) if log else ""
+        said = asking.said_in(Path(log)) if log else ""
         if status is None:
             return said or "it ended before it began, or was cancelled"
         return said or "it was killed, or its machine went away"

@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -26,6 +26,7 @@ __all__ = ["Options", "Torchrun", "executor", "minutes", "submit_training", "sub
 
 _REQUEUES = 1000  # times that a job may run out of time: each time it gets further
 _PATIENCE = 60  # seconds for torchrun's processes to save when they are asked to stop
+_REST = 5  # seconds of these for torchrun itself, after it has killed those that did not
 _EVERY = 0.2  # seconds between two looks at torchrun
 
 
@@ -203,7 +204,7 @@ class Torchrun:
             signal.SIGUSR2, signal.SIG_IGN
         )  # the children inherit that: it is for this process alone
         try:
-            self._process = subprocess.Popen(self._command())
+            self._process = subprocess.Popen(self._command(), env=self._environment())
         finally:
             signal.signal(signal.SIGUSR2, before)
         if os.environ.get("SUBMITIT_EXECUTOR") == "local":  # Slurm signals every process itself
@@ -222,12 +223,17 @@ class Torchrun:
             try:
                 self._process.wait(_PATIENCE)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                _kill_all(self._process)
         return submitit().helpers.DelayedSubmission(Torchrun(self._arguments, self._options))
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         if self._process is not None:
             self._process.send_signal(number)
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        """torchrun kills its processes after 30 s unless it is told otherwise; the oldest ones cannot be told."""
+        return {**os.environ, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_PATIENCE - _REST)}
 
     def _command(self) -> list[str]:
         gpus = max(1, self._options.gpus)
@@ -248,3 +254,28 @@ class Torchrun:
     def _nodes() -> list[str]:
         nodes: list[str] = submitit().JobEnvironment().hostnames
         return nodes
+
+
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started: torchrun puts each of its processes into a session of its own."""
+    started = _descendants(process.pid)
+    process.kill()
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Children, their children, and so on; empty where there is no /proc."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):  # it may have ended meanwhile
+            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        mine = children.get(waiting.pop(), [])
+        found += mine
+        waiting += mine
+    return found

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from lab import ROOT, Lab, until
 
+from bench.records.journal import process_of
+from bench.runs.cancelling import alive
 from hcflow.errors import InputError
+from hcflow.train import cluster
 from hcflow.train.cluster import Options, minutes
 
 _RECIPE = """
@@ -128,6 +131,41 @@ def test_training_on_this_machine_outlives_the_command_that_submits_it(tmp_path:
     os.kill(job, signal.SIGTERM)
     until(lambda: [line for line in trained(tmp_path) if line.get("event") == "stopped"], timeout=60)
     until(lambda: not Path(f"/proc/{job}").exists() or "Z" in Path(f"/proc/{job}/stat").read_text(), timeout=60)
+
+
+_AGENT = """
+import pathlib, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if sys.argv[2:]:
+    worker = subprocess.Popen([sys.executable, __file__, sys.argv[1]], start_new_session=True)  # as torchrun does
+    pathlib.Path(sys.argv[1]).write_text(str(worker.pid))
+time.sleep(60)
+"""
+
+
+def test_no_process_of_a_training_outlives_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not heed SIGTERM would keep its GPU, and train beside the requeued job."""
+    pytest.importorskip("submitit")
+    (tmp_path / "agent.py").write_text(_AGENT)
+    noted = tmp_path / "pid"
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.1)
+    job = cluster.Torchrun([], Options())
+    job._process = subprocess.Popen([sys.executable, str(tmp_path / "agent.py"), str(noted), "agent"])
+    worker = process_of(int(str(until(lambda: noted.is_file() and noted.read_text()))))
+    agent = job._process
+    job.checkpoint()
+    assert agent.returncode == -signal.SIGKILL
+    until(lambda: not alive(worker), timeout=5)
+
+
+def test_torchrun_waits_as_long_as_the_job_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.launcher.api import LaunchConfig
+
+    if not hasattr(LaunchConfig, "shutdown_timeout"):
+        pytest.skip("needs a torchrun that can be told")
+    for name, value in cluster.Torchrun._environment().items():
+        monkeypatch.setenv(name, value)
+    assert LaunchConfig(1, 1, 1).shutdown_timeout == cluster._PATIENCE - cluster._REST > 30
 
 
 def test_hcflow_knows_nothing_of_bench() -> None:

@@ -168,7 +168,10 @@ def test_the_list_says_of_every_row_what_it_lacks(capsys: pytest.CaptureFixture[
     assert all(len(line) <= 80 for line in printed.splitlines() if "─" in line)
     lines = printed[printed.index("table4: ") :].splitlines()
     assert any(line.split()[:1] == ["RRDB"] and "needs weights RRDB_PSNR_x4" in line for line in lines)
-    assert any(line.split()[:1] == ["Bicubic"] and "needs data Set5" in line for line in lines)
+    assert any(
+        line.split()[:1] == ["Bicubic"] and "needs data: python -m bench data fetch Set5 Set14" in line
+        for line in lines
+    )
 
 
 def test_a_dry_run_measures_nothing_and_estimates_from_earlier_records(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bench.__main__ import main
+from bench.cli import sharing
 from bench.records.merging import merged, reproductions
-from bench.runs import executors, submissions
-from bench.runs.submissions import Attempt, Submission
+from bench.runs import asking, executors, submissions
+from bench.runs.submissions import Attempt, Status, Submission
 from bench.training import ablation
 from bench.training.ablation import Trained
 
@@ -84,6 +87,7 @@ def test_journals_of_parts_are_one_reproduction(
     assert entry.computed + entry.cached == 3
     assert journal.finished
     assert journal.run.startswith("shards-2-")
+    assert submissions.load(tmp_path, journal.run).command == (*command, "--no-report")
     main(["show", "--table", "4", "--out", str(tmp_path)])
     assert ", 2 parts: commit" in capsys.readouterr().out
     parts = [one for one in _parts(tmp_path) if one.command["part"]["number"] == 1]
@@ -124,3 +128,130 @@ def test_local_jobs_share_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     submissions.create(tmp_path, one, None)
     given = executors.submit(tmp_path, one, one.parts, executors.Options(at_once=2), "bench.__main__:main")
     assert given.attempts[0].jobs == ((1, 3, 5), (2, 4))
+
+
+@pytest.fixture
+def scheduler(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
+    """Keeps (submission, parts) of every submitting; all parts fail."""
+    submitted = []
+
+    def submit(out: Path, submission: Submission, parts: Iterable[int], *_: object) -> Submission:
+        numbers = list(parts)
+        submitted.append((submission.id, numbers))
+        submissions.save(out, submission)
+        for part in numbers:
+            submissions.write_status(out, submission.id, part, Status("failed", 1, error="it broke"))
+        return submission
+
+    monkeypatch.setattr("bench.tracking.tables.Tracker._guard", lambda *_: None)
+    monkeypatch.setattr(executors, "submit", submit)
+    monkeypatch.setattr(asking, "job_states", lambda _: {})
+    return submitted
+
+
+def bicubic(out: Path, *more: str) -> list[str]:
+    return ["run", "--table", "4", "--dataset", "Sample", "--method", "bicubic", "--out", str(out), *more]
+
+
+SLURM = ("--executor", "slurm", "--shards", "2")
+
+
+def test_what_failed_of_the_same_is_submitted_again(
+    tmp_path: Path, scheduler: list[tuple[str, list[int]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not what happens to be the newest."""
+    for limit in ("3", "2"):
+        assert main(bicubic(tmp_path, "--limit", limit, *SLURM)) == 2
+    (three, _), (two, _) = scheduler
+    assert three != two
+    for limit, same in (("3", three), ("2", two)):
+        assert main(bicubic(tmp_path, "--limit", limit, *SLURM, "--retry-failed")) == 2
+        assert scheduler[-1] == (same, [1, 2])
+        capsys.readouterr()
+        main(bicubic(tmp_path, "--limit", limit, *SLURM, "--attach"))
+        assert f"{same}: 2 parts" in capsys.readouterr().err
+    assert main(bicubic(tmp_path, "--limit", "1", *SLURM, "--retry-failed")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: expected jobs that were submitted with the same arguments, got others: ")
+    assert f"{two}: run --table 4" in line
+    assert len(scheduler) == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        (SLURM, ("--workers", "2"), "expected --executor slurm, with which {id} was submitted, got workers"),
+        (SLURM, ("--executor", "local"), "expected --executor slurm, with which {id} was submitted, got local"),
+        (SLURM, (), "expected --workers or --executor with --retry-failed, as it was submitted, got neither"),
+        (("--workers", "1"), SLURM, "expected --workers N, with which {id} was submitted, got slurm"),
+        (SLURM, ("--shard", "1/2"), "expected --attach and --retry-failed without --shard"),
+    ],
+)
+def test_parts_are_not_done_by_whom_nobody_asked(
+    first: tuple[str, ...], then: tuple[str, ...], message: str, tmp_path: Path,
+    scheduler: list[tuple[str, list[int]]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Least of all in one process of the machine that submits."""
+    monkeypatch.setattr("bench.runs.workers.run_parts", lambda *_: None)
+    main(bicubic(tmp_path, *first))
+    (one,) = submissions.load_all(tmp_path)
+    capsys.readouterr()
+    assert main(bicubic(tmp_path, *then, "--retry-failed")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: " + message.format(id=one.id))
+
+
+def test_two_retries_at_once_submit_once(
+    tmp_path: Path, scheduler: list[tuple[str, list[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second waits for the first, and then sees that nothing is left to be submitted."""
+    main(bicubic(tmp_path, *SLURM))
+
+    @contextmanager
+    def after_another(out: Path) -> Iterator[None]:
+        (one,) = submissions.load_all(out)
+        for part in one.parts:
+            submissions.write_status(out, one.id, part, Status("done", 1, 1))
+        yield
+
+    monkeypatch.setattr(executors, "exclusively", after_another)
+    assert main(bicubic(tmp_path, *SLURM, "--retry-failed")) == 0
+    assert len(scheduler) == 1
+
+
+def test_a_retry_finds_what_others_measured(
+    tmp_path: Path, scheduler: list[tuple[str, list[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard does an image, a job the next before another fails, and the retry only what is left."""
+    assert main(bicubic(tmp_path, "--shard", "1/3", "--no-report")) == 0
+    main(bicubic(tmp_path, "--executor", "slurm", "--shards", "3"))
+    ((of, parts),) = scheduler
+    assert len(recorded(tmp_path)) == 2  # under the common protocol, and as published
+
+    def submit(out: Path, submission: Submission, failed: Iterable[int], *_: object) -> Submission:
+        for part in failed:
+            assert main(submission.argv(part)) == 0
+        return submission
+
+    monkeypatch.setattr(executors, "submit", submit)
+    assert main(bicubic(tmp_path, "--executor", "slurm", "--retry-failed")) == 0
+    statuses = [submissions.status_of(tmp_path, of, part) for part in parts]
+    assert sum(one.computed for one in statuses if one) == 2
+    assert sum(one.cached for one in statuses if one) == 1
+    assert len(recorded(tmp_path)) == len(set(recorded(tmp_path))) == 6
+
+
+def recorded(out: Path) -> list[tuple[str, str]]:
+    """(Restoration, image) of every line of the records."""
+    return [
+        (path.parent.name, json.loads(line)["image"])
+        for path in out.glob("records/*/*.jsonl")
+        for line in path.read_text().splitlines()[1:]
+    ]
+
+
+@pytest.mark.parametrize("own", [["--shard", "3/8"], ["--shard=3/8"]])
+def test_shards_note_the_command_that_they_share(own: list[str]) -> None:
+    before, after = ["run", "--table", "4"], ["--no-report"]
+    for arguments in ([*before, *own, *after], [*before, *after, *own], [*own, *before, *after]):
+        assert sharing._without_shard(arguments) == (*before, *after)

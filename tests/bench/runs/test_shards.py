@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.datasets.manifest import load_manifest
@@ -44,9 +44,10 @@ def table4() -> list[Cost]:
     return costs_of(rows, {"BSD100": bsd, "Urban100": urban})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
+@example([(0, seconds) for seconds in (0.1, 0.9, 0.6, 0.2, 0.5)], 1)  # their sum depends on the order, by an ulp
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 100)), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 100)), min_size=1, max_size=12),
     st.integers(1, 12),
 )
 def test_every_image_is_in_exactly_one_part(images: list[tuple[int, float]], parts: int) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from bench.cli.watching import PictureView, failure, summary
 from bench.records.journal import this_process
-from bench.runs import executors, submissions, watching
-from bench.runs.executors import JobState
+from bench.runs import asking, submissions, watching
+from bench.runs.asking import JobState
 from bench.runs.submissions import Attempt, Status, Submission
 from bench.runs.watching import Watch
 
@@ -52,7 +52,7 @@ def test_states_on_slurm(
     if status is not None:
         write(tmp_path, 1, status)
     monkeypatch.setattr(watching, "GRACE", 0.0)
-    monkeypatch.setattr(executors, "job_states", lambda _: {1: job})
+    monkeypatch.setattr(asking, "job_states", lambda _: {1: job})
     (part,) = Watch(tmp_path, submission()).look().parts
     assert part.state == expected
     if expected == "failed":
@@ -63,7 +63,7 @@ def test_states_on_slurm(
 def test_a_job_that_is_gone_may_still_have_words_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submissions.create(tmp_path, submission(), None)
     write(tmp_path, 1, Status("running", 4, 3))
-    monkeypatch.setattr(executors, "job_states", lambda _: {1: JobState("gone")})
+    monkeypatch.setattr(asking, "job_states", lambda _: {1: JobState("gone")})
     watch = Watch(tmp_path, submission())
     assert watch.look().count("running") == 1
     write(tmp_path, 1, Status("done", 4, 4))
@@ -73,7 +73,7 @@ def test_a_job_that_is_gone_may_still_have_words_on_the_way(tmp_path: Path, monk
 def test_a_scheduler_that_does_not_answer_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     submissions.create(tmp_path, submission(), None)
     answers = iter([{1: JobState("running", "RUNNING")}, None, None])
-    monkeypatch.setattr(executors, "job_states", lambda _: next(answers))
+    monkeypatch.setattr(asking, "job_states", lambda _: next(answers))
     watch = Watch(tmp_path, submission())
     assert [watch.look().parts[0].state for _ in range(3)] == ["running"] * 3
 
@@ -106,8 +106,8 @@ def test_what_squeue_says(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(command)
         return "7_0|bench-s-1|RUNNING|None\n7_1|bench-s-1|PENDING|Resources\n7_2|bench-s-1|TIMEOUT|None\n"
 
-    monkeypatch.setattr(executors, "_run", said)
-    states = executors.job_states(submission(parts=4))
+    monkeypatch.setattr(asking, "ask", said)
+    states = asking.job_states(submission(parts=4))
     assert states == {
         1: JobState("running", "RUNNING", "", "7_0"),
         2: JobState("queued", "PENDING", "Resources", "7_1"),
@@ -120,8 +120,8 @@ def test_what_squeue_says(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_retry_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     one = submission(parts=2)
     one = replace(one, attempts=(*one.attempts, Attempt("bench-s-2", ((2,),), ("9",))))
-    monkeypatch.setattr(executors, "_run", lambda _: "7_1|bench-s-1|FAILED|None\n9|bench-s-2|RUNNING|None\n")
-    states = executors.job_states(one)
+    monkeypatch.setattr(asking, "ask", lambda _: "7_1|bench-s-1|FAILED|None\n9|bench-s-2|RUNNING|None\n")
+    states = asking.job_states(one)
     assert states is not None
     assert states[2] == JobState("running", "RUNNING", "", "9")
 
@@ -130,7 +130,7 @@ def test_speed_and_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     one = submission(parts=2)
     submissions.create(tmp_path, one, None)
     running = {n: JobState("running", "RUNNING") for n in (1, 2)}
-    monkeypatch.setattr(executors, "job_states", lambda _: running)
+    monkeypatch.setattr(asking, "job_states", lambda _: running)
     clock = iter([0.0, 0.0, 10.0])
     monkeypatch.setattr(watching.time, "monotonic", lambda: next(clock))
     watch = Watch(tmp_path, one)
@@ -159,7 +159,7 @@ def test_lines_where_there_is_no_terminal(tmp_path: Path, capsys: pytest.Capture
 def test_the_line_of_a_log_that_tells(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("Slow on Tiny\nerror: first\nerror: Tiny/a: no\nTraceback\n  File x\nRuntimeError: part 2\n")
-    assert executors.said_in(log) == "Tiny/a: no"
+    assert asking.said_in(log) == "Tiny/a: no"
     log.write_text("Traceback\nKilled\n\n")
-    assert executors.said_in(log) == "Killed"
-    assert executors.said_in(tmp_path / "none") == ""
+    assert asking.said_in(log) == "Killed"
+    assert asking.said_in(tmp_path / "none") == ""

@@ -285,7 +285,7 @@ def test_the_link_opens_the_list_of_runs(tmp_path: Path, journal: Journal, monke
     _, found = runs(tmp_path)
     experiment = found[NAMES[3]].info.experiment_id
     end = f"/#/experiments/{experiment}/runs?workflowType=machine_learning"
-    assert tracker.summary().endswith(f"http://127.0.0.1:5000{end}")
+    assert f"then open http://127.0.0.1:5000{end} (copied in " in tracker.summary()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/")
     assert MlflowStore(tmp_path).link("7") == "https://host/#/experiments/7/runs?workflowType=machine_learning"
 
