@@ -417,7 +417,7 @@ def test_list_verify_and_import_on_the_command_line(
     assert main(["data", "import", "Toy", str(folder)]) == 0
     assert "1 stored, 0 already there, 1 still missing (bridge)" in capsys.readouterr().out
     assert main(["data", "verify"]) == 2
-    assert "Toy: 1 of 2 right, 1 missing" in capsys.readouterr().out
+    assert "Toy: 1 of 2 verified, 1 missing" in capsys.readouterr().out
     put(folder, bridge=GREY)
     assert main(["data", "import", "Toy", str(folder)]) == 0
     assert main(["data", "verify", "Toy"]) == 0
