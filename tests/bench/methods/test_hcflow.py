@@ -30,6 +30,7 @@ from bench.suites.suite import Row, load_suite
 from bench.weights import entries as weights
 from bench.weights.acquire import import_file
 from bench.weights.entries import WeightEntry, weight_entries
+from hcflow import trained
 from hcflow.checkpoint import save
 from hcflow.images.tensors import to_pixels, to_tensor
 from hcflow.model import bits_per_pixel, quantise
@@ -126,7 +127,7 @@ def test_weights_that_do_not_fit_are_one_line(checkpoint, tmp_path):
 def trained_row(checkpoint, tmp_path, monkeypatch):
     """Table 4 with one more row, whose weights ship."""
     path = checkpoint("rescale_x4")
-    monkeypatch.setattr(weights, "TRAINED", tmp_path)
+    monkeypatch.setattr(trained, "FOLDER", tmp_path)
     entry = WeightEntry("tiny", path.name, "test", "none", shipped=True)
     monkeypatch.setattr(weights, "weight_entries", lambda: {"tiny": entry})
     describe = {"downscaling": "HCFlow", "upscaling": "HCFlow", "params": "0.01M"}
