@@ -24,7 +24,8 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     from bench.report.text import render_text
 
     table = build_table(request.suite, request.out)
-    written = write_reports(table, request.out, request.out)
+    grid = build_grid(table)
+    written = write_reports(grid, request.out, request.out)
     if outcome.fallback:
         number = request.suite.name.removeprefix("table")
         print(
@@ -34,8 +35,8 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
         )
     if not outcome.ran:
         print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
-    shown = _part(table, request) if only else table
-    print(render_text(build_grid(shown), **text_options()))
+    shown = build_grid(_part(table, request)) if only else grid
+    print(render_text(shown, **text_options()))
     if not quiet():
         print("written: " + ", ".join(str(path) for path in written), flush=True)
     if tracker is not None:

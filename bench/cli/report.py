@@ -52,6 +52,7 @@ def _report(args: argparse.Namespace) -> int:
     from bench.records.tables import build_table
     from bench.records.texts import tables_in
     from bench.report import write_reports
+    from bench.report.grid import build_grid
     from bench.report.site import write_site
     from bench.suites.suite import suite_names
 
@@ -60,7 +61,7 @@ def _report(args: argparse.Namespace) -> int:
     target = args.to or args.out
     if args.table or args.suite:
         table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
-        written = write_reports(table, args.out, target, pictures=args.pictures, style=args.style)
+        written = write_reports(build_grid(table), args.out, target, pictures=args.pictures, style=args.style)
     else:
         journals, measured = reproductions(args.out), tables_in(args.out)
         if not measured:

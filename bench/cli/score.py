@@ -108,6 +108,7 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
     from bench.cli.options import suite_of
     from bench.records.tables import build_table
     from bench.report import write_reports
+    from bench.report.grid import build_grid
     from bench.runs.folders import record
     from bench.runs.provenance import choose_device
     from bench.suites.suite import load_suite
@@ -115,7 +116,8 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
     if args.name in {row.name for row in load_suite(args.table).rows}:
         raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
     record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
-    written = write_reports(build_table(suite_of(args.table, None, args.out, args.trust), args.out), args.out, args.out)
+    table = build_table(suite_of(args.table, None, args.out, args.trust), args.out)
+    written = write_reports(build_grid(table), args.out, args.out)
     say("written: " + ", ".join(str(path) for path in written))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.files import write_atomically
-from bench.records.tables import Table
 from bench.report.parts import Grid
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ FORMATS: dict[str, Callable[[Grid, Path], str]] = {"json": _json, "md": _markdow
 
 
 def write_reports(
-    table: Table,
+    grid: Grid,
     out: Path,
     target: Path,
     *,
@@ -54,18 +53,17 @@ def write_reports(
     """Write a table in every format; returns the files.
 
     Args:
-        table: what to write.
+        grid: the table to write.
         out: results folder, where the pictures are.
         target: folder of the files, `table4.html` and so on.
         pictures: whether the HTML embeds pictures, links them or leaves them out.
         in_site: whether the HTML links to the `index.html` beside it.
         style: of the LaTeX file.
     """
-    from bench.report.grid import build_grid
     from bench.report.html import render_html
     from bench.report.latex import render_latex
 
-    grid, name = build_grid(table), table.suite.name
+    name = grid.table.suite.name
     others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
     links = ("index.html", *others) if in_site else others

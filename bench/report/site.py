@@ -110,18 +110,22 @@ def write_site(
         pictures: whether the pages embed pictures, link them or leave them out.
         style: of the LaTeX files.
     """
+    entries = [_entry(table, journals) for table in tables]
     written = []
-    for table in tables:
-        if _runs_of(table, journals):
-            written += write_reports(table, out, target, pictures=pictures, in_site=True, style=style)
+    for entry in entries:
+        if entry.page:
+            written += write_reports(entry.grid, out, target, pictures=pictures, in_site=True, style=style)
     index = target / INDEX
-    write_atomically(index, render_index(tables, journals).encode())
+    write_atomically(index, _index(entries, journals).encode())
     return [index, *written]
 
 
 def render_index(tables: Sequence[Table], journals: Sequence[Journal]) -> str:
     """The index as one page that needs no network; its links are relative."""
-    entries = [_entry(table, journals) for table in tables]
+    return _index([_entry(table, journals) for table in tables], journals)
+
+
+def _index(entries: Sequence[TableEntry], journals: Sequence[Journal]) -> str:
     pages = {entry.grid.table.suite.name: entry for entry in entries}
     total = sum((entry.coverage for entry in entries), Coverage(0, {}, 0))
     runs = [_run(journal, pages.get(journal.table)) for journal in reversed(journals)]
@@ -136,12 +140,8 @@ def render_index(tables: Sequence[Table], journals: Sequence[Journal]) -> str:
     )
 
 
-def _runs_of(table: Table, journals: Sequence[Journal]) -> int:
-    return sum(journal.table == table.suite.name for journal in journals)
-
-
 def _entry(table: Table, journals: Sequence[Journal]) -> TableEntry:
-    grid, runs = build_grid(table), _runs_of(table, journals)
+    grid, runs = build_grid(table), sum(journal.table == table.suite.name for journal in journals)
     return TableEntry(grid, f"{table.suite.name}.html" if runs else "", coverage_of(grid), runs)
 
 
