@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from pathlib import Path
 
@@ -21,6 +22,16 @@ sys.path.insert(0, str(Path(__file__).parent / "hcflow"))  # for the helper modu
 def golden() -> Path:
     """Folder of the stored reference values."""
     return Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same random numbers in every run, whichever tests ran before in the same process."""
+    random.seed(0)
+    if "numpy" in sys.modules:  # not imported for this: some tests are about what need not be loaded
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

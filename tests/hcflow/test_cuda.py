@@ -20,6 +20,8 @@ from hcflow.train.session import new_model
 from hcflow.train.stage import ComputeOptions, StageTrainer
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
+TAU = 0.2
+"""Low: random weights of eight scales amplify some latents at 0.8 beyond float32."""
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.cuda, no_gpu])]
 pytestmark = pytest.mark.parametrize("device", DEVICES)
@@ -44,8 +46,8 @@ def test_encode_and_decode(device, name):
         assert other.device.type == device
         torch.testing.assert_close(other.cpu(), one, **TOLERANCE)
     latents = [torch.randn(2, *shape) for shape in here.latent_shapes(8, 8)]
-    expected_sr = here.decode(lr, 0.8, latents=latents)
-    got_sr = there.decode(lr.to(device), 0.8, latents=[z.to(device) for z in latents])
+    expected_sr = here.decode(lr, TAU, latents=latents)
+    got_sr = there.decode(lr.to(device), TAU, latents=[z.to(device) for z in latents])
     torch.testing.assert_close(got_sr.cpu(), expected_sr, **TOLERANCE)
 
 
@@ -55,8 +57,8 @@ def test_folded_decoder(device, name):
     here = model(name, torch.float32)
     lr = images(here.config, height=8 * here.config.scale, width=8 * here.config.scale, dtype=torch.float32)[1]
     latents = [torch.randn(2, *shape) for shape in here.latent_shapes(8, 8)]
-    expected = fold(here).decode(lr, 0.8, latents=latents)
-    got = fold(here.to(device)).decode(lr.to(device), 0.8, latents=[z.to(device) for z in latents])
+    expected = fold(here).decode(lr, TAU, latents=latents)
+    got = fold(here.to(device)).decode(lr.to(device), TAU, latents=[z.to(device) for z in latents])
     torch.testing.assert_close(got.cpu() / expected.std(), expected / expected.std(), **TOLERANCE)
 
 
