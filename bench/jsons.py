@@ -20,6 +20,11 @@ def number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
+def number_or_null(value: float | None) -> float | str | None:
+    """As `number`, for a value that may be missing: NaN and None become null."""
+    return None if value is None or math.isnan(value) else number(value)
+
+
 def dumps(content: object, indent: int | None = None) -> str:
     """JSON text of plain types; non-finite floats must have gone through `number`."""
     return json.dumps(content, allow_nan=False, indent=indent)

@@ -208,7 +208,7 @@ def _list_json(known: Sequence[Convention], values: Mapping[str, float]) -> str:
         {
             "id": one.id,
             "metric": one.metric,
-            "value": None if math.isnan(values[one.id]) else jsons.number(values[one.id]),
+            "value": jsons.number_or_null(values[one.id]),
             "text": one.text,
             "used_by": list(one.used_by),
         }

@@ -79,13 +79,8 @@ def _json(frame: pd.DataFrame) -> bytes:
     """Strict JSON, one object per line of the frame; infinity is "inf" and what is missing null, as in our records."""
     from bench import jsons
 
-    lines = [{str(name): _plain(value) for name, value in line.items()} for line in frame.to_dict("records")]
+    def plain(value: object) -> object:
+        return jsons.number_or_null(value) if isinstance(value, float) else value
+
+    lines = [{str(name): plain(value) for name, value in line.items()} for line in frame.to_dict("records")]
     return jsons.dumps(lines, indent=1).encode() + b"\n"
-
-
-def _plain(value: object) -> object:
-    from bench import jsons
-
-    if isinstance(value, float):
-        return None if value != value else jsons.number(value)
-    return value

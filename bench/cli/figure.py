@@ -76,11 +76,11 @@ _DRAWS = "of each stochastic row (default: 1; deviation: all)"
 
 def _figure(args: argparse.Namespace) -> int:
     from bench.files import write_atomically
+    from bench.records.journal import require_records
     from bench.records.tables import build_table
     from bench.report.figures import files
 
-    if not args.out.is_dir():
-        raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
+    require_records(args.out)
     number = args.table or _TABLES.get(args.kind)
     if number is None and args.suite is None:
         raise BenchError(f"figure {args.kind}: expected --table N or --suite FILE, got neither")

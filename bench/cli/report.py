@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from bench.cli.options import add_out, add_style, add_suite, add_table, add_trust, shown_suite
-from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
 _EXAMPLES = """\
@@ -48,6 +47,7 @@ _PICTURES = (
 
 
 def _report(args: argparse.Namespace) -> int:
+    from bench.records.journal import no_records, require_records
     from bench.records.merging import reproductions
     from bench.records.tables import build_table
     from bench.records.texts import tables_in
@@ -56,8 +56,7 @@ def _report(args: argparse.Namespace) -> int:
     from bench.report.site import write_site
     from bench.suites.suite import suite_names
 
-    if not args.out.is_dir():
-        raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
+    require_records(args.out)
     target = args.to or args.out
     if args.table or args.suite:
         table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
@@ -65,7 +64,7 @@ def _report(args: argparse.Namespace) -> int:
     else:
         journals, measured = reproductions(args.out), tables_in(args.out)
         if not measured:
-            raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+            raise no_records(args.out)
         names = [*_in_order(suite_names()), *(name for name in measured if name not in suite_names())]
         tables = [build_table(shown_suite(name, None, args.out, args.trust), args.out) for name in names]
         written = write_site(tables, journals, args.out, target, pictures=args.pictures, style=args.style)

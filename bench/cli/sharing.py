@@ -81,13 +81,13 @@ def _progress(out: Path, submission: str, number: int, count: int) -> PartProgre
 def _part_to_do(args: argparse.Namespace, request: Request) -> tuple[Submission, int]:
     """The submission and the part of `--part`, or those of `--shard`, which are made by whoever comes first."""
     from bench.runs import submissions
-    from bench.runs.shards import plan
+    from bench.runs.shards import images_of, plan
 
     if args.part:
         return submissions.load(request.out, args.part[0]), args.part[1]
     number, count = args.shard
     costs = _costs(request)
-    key = submissions.key_of(request, _images(costs))
+    key = submissions.key_of(request, images_of(costs))
     wanted = submissions.Submission(
         f"shards-{count}-{key}", request.suite.name, key, "other", _without_shard(args.arguments), (), (), False
     )
@@ -128,22 +128,16 @@ def _costs(request: Request) -> list[Cost]:
     return costs(request.suite, request.rows, manifests, request.limit, request.out)
 
 
-def _images(costs: Sequence[Cost]) -> dict[str, list[str]]:
-    found: dict[str, dict[str, None]] = {}
-    for cost in costs:
-        found.setdefault(cost.dataset, {})[cost.image] = None
-    return {dataset: list(images) for dataset, images in found.items()}
-
-
 def distribute(args: argparse.Namespace, request: Request) -> Picture | None:
     """Have the parts of a run done by others, and watch; None where there is nothing to do."""
     from bench.runs import submissions
+    from bench.runs.shards import images_of
 
     plan, costs = planned(args, request)
     if not costs:
         return None
     submission = submissions.Submission(
-        submissions.new_id(), request.suite.name, submissions.key_of(request, _images(costs)), _executor(args),
+        submissions.new_id(), request.suite.name, submissions.key_of(request, images_of(costs)), _executor(args),
         tuple(args.arguments), tuple(plan.counts()), tuple(plan.seconds()), plan.measured,
     )  # fmt: skip
     return _start(args, submission, plan)
@@ -177,8 +171,9 @@ def key_of_cases(args: argparse.Namespace, suite: Suite) -> str:
 def key_of_request(request: Request) -> str:
     """What was asked without them."""
     from bench.runs import submissions
+    from bench.runs.shards import images_of
 
-    return submissions.key_of(request, _images(_costs(request)))
+    return submissions.key_of(request, images_of(_costs(request)))
 
 
 def again(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Picture:
@@ -189,16 +184,12 @@ def again(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Pictu
         table: name of the suite.
         key: tells what is asked, see `Submission.key`.
     """
-    from bench.cli.watching import PictureView, how_to_go_on
-    from bench.runs.watching import Watch
-
     submission = _submitted(args, table, key)
     if args.retry_failed:
         submission, failed = _submit_failed(args, submission)
         if failed and submission.executor == "workers":
             return _work(args, submission, failed)
-    with PictureView(submission) as view, how_to_go_on(submission, args.out):
-        return Watch(args.out, submission).follow(view.show)
+    return _follow(args.out, submission)
 
 
 def _submitted(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Submission:
@@ -250,9 +241,7 @@ def _executor(args: argparse.Namespace) -> Executor:
 
 def _start(args: argparse.Namespace, submission: Submission, plan: Plan | None) -> Picture:
     """Submit, unless the same thing is on its way already, and watch."""
-    from bench.cli.watching import PictureView, how_to_go_on
     from bench.runs import executors, submissions
-    from bench.runs.watching import Watch
 
     options = None if args.workers else options_of(args)
     with executors.exclusively(args.out):
@@ -269,8 +258,16 @@ def _start(args: argparse.Namespace, submission: Submission, plan: Plan | None) 
                 raise
     if options is None:
         return _work(args, submission, submission.parts)
-    with PictureView(submission) as view, how_to_go_on(submission, args.out):
-        return Watch(args.out, submission).follow(view.show)
+    return _follow(args.out, submission)
+
+
+def _follow(out: Path, submission: Submission) -> Picture:
+    """Watch jobs until they are done; Ctrl-C leaves them running."""
+    from bench.cli.watching import PictureView, how_to_go_on
+    from bench.runs.watching import Watch
+
+    with PictureView(submission) as view, how_to_go_on(submission, out):
+        return Watch(out, submission).follow(view.show)
 
 
 def _refuse_twice(out: Path, wanted: Submission) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from bench.cli.options import add_out, add_style, add_suite, add_table, add_trust, shown_suite
-from bench.errors import BenchError
 from hcflow.cli.entry import subparser
 
 _EXAMPLES = """\
@@ -38,14 +37,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _show(args: argparse.Namespace) -> int:
     from bench.cli.terminal import text_options
+    from bench.records.journal import require_records
     from bench.records.tables import build_table
     from bench.report import FORMATS
     from bench.report.grid import build_grid
     from bench.report.latex import render_latex
     from bench.report.text import render_text
 
-    if not args.out.is_dir():
-        raise BenchError(f"{args.out}: expected a folder of records, got none; first: python -m bench run --table 4")
+    require_records(args.out)
     grid = build_grid(build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out))
     if args.format == "text":
         print(render_text(grid, **text_options()), end="")

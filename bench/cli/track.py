@@ -26,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _track(args: argparse.Namespace) -> int:
+    from bench.records.journal import no_records
     from bench.records.merging import reproductions
     from bench.tracking.store import without_password
     from bench.tracking.tables import Tracker
@@ -33,7 +34,7 @@ def _track(args: argparse.Namespace) -> int:
     loading("MLflow", "mlflow")
     journals = reproductions(args.out)
     if not journals:
-        raise BenchError(f"{args.out}: expected records of a run, got none; first: python -m bench run --table 4")
+        raise no_records(args.out)
     tracker = Tracker(args.out, warn=False, trust=args.trust)
     ended = [journal for journal in journals if not journal.alive]
     for journal in tracked(ended, "runs"):

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.files import require_folder
 from bench.jsons import Json
 from bench.records import store
-from bench.records.journal import Journal
+from bench.records.journal import Journal, no_records
 from bench.records.tables import Cell, Table, build_table
 from bench.records.texts import suite_in, tables_in
 
@@ -85,7 +85,7 @@ def load(*folders: str | Path, trust: bool = False) -> Results:
         require_folder(folder, "records")
         names = tables_in(folder)
         if not names:
-            raise BenchError(f"{folder}: expected records of a run, got none; first: python -m bench run --table 4")
+            raise no_records(folder)
         tables += [(folder, build_table(suite_in(folder, name, trust).suite, folder)) for name in names]
     return Results(tuple(Path(one) for one in folders), tuple(tables))
 

@@ -16,7 +16,7 @@ from typing import Literal
 from uuid import uuid4
 
 from bench import jsons
-from bench.errors import one_line
+from bench.errors import BenchError, one_line
 from bench.files import write_atomically
 from bench.jsons import Json
 from bench.structured import build
@@ -189,6 +189,21 @@ _warned: set[Path] = set()
 def warn_once(message: str) -> None:
     """One line on stderr, once per process."""
     print(f"warning: {message}", file=sys.stderr)
+
+
+def require_records(out: Path) -> None:
+    """Refuse a results folder that does not exist, which would look like one without records.
+
+    Raises:
+        BenchError: it is missing, or not a folder.
+    """
+    if not out.is_dir():
+        raise BenchError(f"{out}: expected a folder of records, got none; first: python -m bench run --table 4")
+
+
+def no_records(out: Path) -> BenchError:
+    """For a results folder in which there is nothing to show."""
+    return BenchError(f"{out}: expected records of a run, got none; first: python -m bench run --table 4")
 
 
 def texts(value: object) -> list[str]:

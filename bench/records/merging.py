@@ -22,21 +22,26 @@ class Reproduction(Journal):
         """Nothing: what it says is kept in the journals of the parts."""
 
 
-def reproductions(out: Path, table: str | None = None, *, replaced: bool = False) -> list[Journal]:
+def reproductions(out: Path, table: str | None = None) -> list[Journal]:
     """As `load_journals`, with one journal in place of all those of a shared run.
+
+    Args:
+        out: results folder.
+        table: name of the suite; None: all.
+    """
+    return merged_all(load_journals(out, table))
+
+
+def merged_all(journals: Iterable[Journal], replaced: bool = False) -> list[Journal]:
+    """Journals with one in place of all those of a shared run, oldest first.
 
     Parts of different commits or restorations are not one measurement: such a run is split into several, which a
     warning says.
 
     Args:
-        out: results folder.
-        table: name of the suite; None: all.
+        journals: as `load_journals` gives them.
         replaced: with those whose every part was done again in other circumstances: their records are still there.
     """
-    return _merged_all(load_journals(out, table), replaced)
-
-
-def _merged_all(journals: Iterable[Journal], replaced: bool) -> list[Journal]:
     shared: dict[str, list[Journal]] = {}
     found = []
     for journal in journals:

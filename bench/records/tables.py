@@ -14,11 +14,11 @@ from bench.records.cells import Cell, Image, Table
 from bench.records.estimates import Estimate, Tolerance, Verdict, decimals_of, verdict
 from bench.records.journal import Entry, Journal, Restored, load_journals, texts, warn_once
 from bench.records.machines import spread
-from bench.records.merging import reproductions
+from bench.records.merging import merged_all
 from bench.records.own_rows import with_own_rows
 from bench.records.seen import seen
 from bench.records.trust import left_out, unsafe_measure
-from bench.suites.suite import Column, Row, Suite, measures_of, suite_names, temperature_of
+from bench.suites.suite import Column, Row, Suite, measures_of, option_of, temperature_of
 
 __all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
 
@@ -47,7 +47,8 @@ def suite_with_runs(suite: Suite, journals: Iterable[Journal], trust: bool = Fal
 
 def build_table(suite: Suite, out: Path) -> Table:
     """The table as the records in `out` have it; cells without a value say why."""
-    candidates = _candidates(reproductions(out, suite.name, replaced=True))
+    journals = load_journals(out, suite.name)
+    candidates = _candidates(merged_all(journals, replaced=True))
     asked = {dataset for _, dataset in candidates}
     datasets = (*suite.datasets, *sorted(asked - set(suite.datasets)))
     cells: list[Cell] = []
@@ -59,13 +60,13 @@ def build_table(suite: Suite, out: Path) -> Table:
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
-    measured = tuple(journal for journal in load_journals(out, suite.name) if journal.run in used)
+    measured = tuple(journal for journal in journals if journal.run in used)
     return Table(suite, datasets, tuple(cells), measured)
 
 
 def shown_entries(out: Path, table: str) -> dict[tuple[str, str], tuple[Journal, Entry]]:
     """(row, data set) -> the run that a table shows there and its entry; only where something was measured."""
-    candidates = _candidates(reproductions(out, table, replaced=True))
+    candidates = _candidates(merged_all(load_journals(out, table), replaced=True))
     best = {place: _best(out, known) for place, known in candidates.items()}
     return {place: (run, entry) for place, (run, entry, _) in best.items() if run is not None and entry is not None}
 
@@ -243,9 +244,7 @@ class _Place:
 
 
 def _command(suite: Suite, row: Row) -> str:
-    installed = suite.name in suite_names()
-    what = f"--table {suite.name.removeprefix('table')}" if installed else f"--suite {suite.name}.toml"
-    return f"python -m bench run {what} --method '{row.name}'"
+    return f"python -m bench run {option_of(suite)} --method '{row.name}'"
 
 
 def finite(value: float | None) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from bench import jsons
 from bench.records.estimates import Estimate
 from bench.report.parts import Grid, GridCell
@@ -34,7 +32,7 @@ def _cell(drawn: GridCell, ours: bool) -> dict[str, object]:
         "published_text": cell.published,
         "value_as_published": _mean(as_published),
         "stderr_as_published": as_published.stderr if as_published else None,
-        "difference": _number(cell.difference),
+        "difference": jsons.number_or_null(cell.difference),
         "verdict": cell.verdict,
         "tolerance": str(cell.tolerance) if cell.tolerance else "",
         "rank": drawn.measured.rank if drawn.measured else "",
@@ -55,8 +53,4 @@ def _cell(drawn: GridCell, ours: bool) -> dict[str, object]:
 
 
 def _mean(estimate: Estimate | None) -> float | str | None:
-    return _number(estimate.mean) if estimate else None
-
-
-def _number(value: float | None) -> float | str | None:
-    return None if value is None or math.isnan(value) else jsons.number(value)
+    return jsons.number_or_null(estimate.mean) if estimate else None

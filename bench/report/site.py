@@ -17,6 +17,7 @@ from bench.report.grid import build_grid
 from bench.report.html import environment
 from bench.report.parts import Grid
 from bench.report.viewer import Pictures
+from bench.suites.suite import option_of
 
 INDEX = "index.html"
 _COMPARED: tuple[Verdict, ...] = ("matches", "better", "differs", "partial")
@@ -155,7 +156,4 @@ def _run(journal: Journal, entry: TableEntry | None) -> RunEntry:
 
 def command_for(grid: Grid) -> str:
     """What measures everything of a table that can be measured here, and downloads what is missing first."""
-    suite = grid.table.suite
-    number = suite.name.removeprefix("table")
-    what = f"--table {number}" if suite.source else f"--suite {suite.name}.toml"
-    return f"python -m bench run {what} --fetch"
+    return f"python -m bench run {option_of(grid.table.suite)} --fetch"

@@ -82,14 +82,19 @@ def plan(costs: Sequence[Cost], parts: int, start: float = START) -> Plan:
         parts: how many processes share the work.
         start: seconds that a row on a data set costs a process before its first image.
     """
-    images: dict[str, dict[str, None]] = {}
-    for cost in costs:
-        images.setdefault(cost.dataset, {})[cost.image] = None
     groups = sorted(_cut(costs, parts, start), key=lambda group: -_length(group, start))
-    lists = {dataset: tuple(ids) for dataset, ids in images.items()}
+    lists = images_of(costs)
     index = {dataset: {image: at for at, image in enumerate(ids)} for dataset, ids in lists.items()}
     made = tuple(tuple(_shards(group, index, start)) for group in groups)
     return Plan(lists, made, any(cost.known for cost in costs))
+
+
+def images_of(costs: Sequence[Cost]) -> dict[str, tuple[str, ...]]:
+    """Data set -> ids of its images, each once, in order."""
+    images: dict[str, dict[str, None]] = {}
+    for cost in costs:
+        images.setdefault(cost.dataset, {})[cost.image] = None
+    return {dataset: tuple(ids) for dataset, ids in images.items()}
 
 
 def makespan(seconds: Iterable[float], processes: int) -> float:

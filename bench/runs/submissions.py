@@ -12,7 +12,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -257,7 +257,7 @@ def write_status(out: Path, submission: str, part: int, status: Status) -> None:
     write_atomically(_status(out, submission, part), _bytes(status))
 
 
-def key_of(request: Request, images: dict[str, list[str]]) -> str:
+def key_of(request: Request, images: Mapping[str, Sequence[str]]) -> str:
     """What was asked, in a few letters."""
     from bench.records.store import digest_of
 

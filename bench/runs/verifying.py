@@ -16,7 +16,7 @@ from bench.datasets.manifest import ImageEntry, Manifest
 from bench.errors import BenchError, in_one_line
 from bench.metrics.metric import NotApplicable
 from bench.records import store
-from bench.records.journal import Entry, Journal, Restored
+from bench.records.journal import Entry, Journal, Restored, no_records
 from bench.records.seen import seen
 from bench.records.tables import cells_of, shown_entries, suite_with_runs
 from bench.records.texts import recorded, suite_in, tables_in
@@ -29,6 +29,7 @@ from bench.runs.sampling import Sample, Stratum
 from bench.runs.scoring import FAULTS, Scoring
 from bench.suites.suite import Row, Suite, measures_of
 
+_Records = Mapping[str, store.Merged]
 Status = Literal["identical", "same digits", "different", "not checked"]
 
 
@@ -88,7 +89,7 @@ def verify(
     places = {(table, *place): found for table in tables_in(out) for place, found in shown_entries(out, table).items()}
     strata = {place: _measured(out, entry) for place, (_, entry) in places.items()}
     if not any(strata.values()):
-        raise BenchError(f"{out}: expected records of a run, got none; first: python -m bench run --table 4")
+        raise no_records(out)
     checks: list[Check] = []
     for place, images in sorted(sample.of(strata, seed).items()):
         on_place(place, len(images))
@@ -154,10 +155,14 @@ class _Place:
             for cell in cells_of(suite, row, self.out, self.entry)
             for measure in (cell.protocol, cell.protocol_as_published)
         }
+        before = {one.digest: seen(self.out, one.digest, self.entry) for one in self.entry.restored}
+        now = {job.writer.restoration: store.read(job.writer.out, job.writer.restoration) for job in jobs}
         return [
             check
             for image in images
-            for check in self._image(image, jobs, pixels.get(image, ""), problems.get(image, ""), missing, digits)
+            for check in self._image(
+                image, jobs, before, now, pixels.get(image, ""), problems.get(image, ""), missing, digits
+            )
         ]
 
     def _measure(
@@ -182,22 +187,20 @@ class _Place:
         return problems, work.pixels
 
     def _image(
-        self, image: str, jobs: Sequence[Job], pixels: str, problem: str, missing: Mapping[str, str],
-        digits: Mapping[str, int],
+        self, image: str, jobs: Sequence[Job], recorded: Mapping[str, _Records], computed: Mapping[str, _Records],
+        pixels: str, problem: str, missing: Mapping[str, str], digits: Mapping[str, int],
     ) -> list[Check]:  # fmt: skip
         checks = []
         for known in self.entry.restored:
-            before = seen(self.out, known.digest, self.entry).get(image)
+            before = recorded[known.digest].get(image)
             if before is not None and pixels and pixels != before.pixels:
                 return [self._not_checked(image, "its HR pixels are not those that were measured")]
             for measure, digest in known.measures.items():
                 if before is None or digest not in before.values:
                     continue
                 now = _job(jobs, measure, known)
-                values = None
-                if now is not None:
-                    again = store.read(now.writer.out, now.writer.restoration).get(image)
-                    values = None if again is None else again.values.get(_digest(now, measure))
+                again = None if now is None else computed[now.writer.restoration].get(image)
+                values = None if now is None or again is None else again.values.get(_digest(now, measure))
                 if now is None or values is None:
                     reason = missing.get(measure) or problem or "the table has no such measure any more"
                     checks.append(self._not_checked(image, reason, measure, known.temperature))

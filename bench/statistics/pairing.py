@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.records.journal import require_records
 from bench.records.tables import Cell, Table, build_table
 from bench.records.texts import suite_in, tables_in
 from bench.registry import unknown
@@ -62,16 +63,19 @@ def find_systems(
         BenchError: a row or folder is unknown, no table has both, or several have.
     """
     places = [_place(text, out) for text in texts]
-    for folder, _ in places:
-        if not folder.is_dir():
-            raise BenchError(f"{folder}: expected a folder of records, got none; first: python -m bench run --table 4")
-    names = [table] if table else [name for name in tables_in(places[0][0]) if name in tables_in(places[1][0])]
+    folders = list(dict.fromkeys(folder for folder, _ in places))
+    for folder in folders:
+        require_records(folder)
+    known = [] if table else [tables_in(folder) for folder in folders]
+    names = [table] if table else [name for name in known[0] if all(name in others for others in known[1:])]
     found = {}
     for name in names:
-        tables = [build_table(suite_in(folder, name, trust).suite, folder) for folder, _ in places]
-        rows = [_row(one, row, strict=table is not None) for one, (_, row) in zip(tables, places, strict=True)]
+        tables = {folder: build_table(suite_in(folder, name, trust).suite, folder) for folder in folders}
+        rows = [_row(tables[folder], row, strict=table is not None) for folder, row in places]
         if all(rows):
-            named = [System(text, str(row), one) for text, row, one in zip(texts, rows, tables, strict=True)]
+            named = [
+                System(text, row, tables[folder]) for text, row, (folder, _) in zip(texts, rows, places, strict=True)
+            ]
             found[name] = named[0], named[1]
     measured = {name: pair for name, pair in found.items() if all(_has_values(one) for one in pair)}
     if len(measured) > 1:

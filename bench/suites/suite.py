@@ -226,6 +226,12 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
+def option_of(suite: Suite) -> str:
+    """How a command names a suite: `--table 4`, or `--suite mine.toml`."""
+    installed = suite.name in suite_names()
+    return f"--table {suite.name.removeprefix('table')}" if installed else f"--suite {suite.name}.toml"
+
+
 def load_suite(name: str) -> Suite:
     """The suite of `--table`: `4` and `table4` are the same.
 
