@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hcflow.cli.entry import quiet
@@ -20,6 +21,7 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     from bench.cli.terminal import text_options
     from bench.records.tables import build_table
     from bench.report import write_reports
+    from bench.report.figures.drawn import charts
     from bench.report.grid import build_grid
     from bench.report.text import render_text
 
@@ -42,7 +44,7 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     if tracker is not None:
         if not quiet():
             print("copying to MLflow (Ctrl-C loses nothing: python -m bench track does it later) ..", file=sys.stderr)
-        tracker.attach(outcome.journal, written)  # the last: it may wait for MLflow
+        tracker.attach(outcome.journal, written, partial(charts, table))  # the last: it may wait for MLflow
         if not quiet():
             print(tracker.summary())
 

@@ -36,6 +36,7 @@ class Mirror:
     def __init__(self, client: MlflowClient, experiment: str, out: Path, journal: Journal, suite: Suite | None) -> None:
         self._client, self._experiment, self._out, self._journal = client, experiment, out, journal
         self._suite = suite
+        self._known: dict[tuple[str, str], list[Cell]] = {}  # of a row on a data set, for the time of one `bring`
 
     def bring(self) -> str:
         """Create what is missing; returns the parent's id."""
@@ -94,10 +95,12 @@ class Mirror:
 
     def _cells(self, entry: Entry) -> list[Cell]:
         """Those with a value; none for a row that the table does not have any more."""
-        row = next((row for row in self._suite.rows if row.name == entry.row), None) if self._suite else None
-        if self._suite is None or row is None:
-            return []
-        return [cell for cell in cells_of(self._suite, row, self._out, entry) if cell.value is not None]
+        place = (entry.row, entry.dataset)
+        if place not in self._known:
+            row = next((row for row in self._suite.rows if row.name == entry.row), None) if self._suite else None
+            found = [] if self._suite is None or row is None else cells_of(self._suite, row, self._out, entry)
+            self._known[place] = [cell for cell in found if cell.value is not None]
+        return self._known[place]
 
     def _rank_first(self) -> None:
         """Tell MLflow which metric its charts start with."""

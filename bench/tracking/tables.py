@@ -2,7 +2,7 @@
 
 Experiment = table, and in it three kinds of runs (tag `bench.kind`), side by side:
 
-    reproduction   one per run of `bench run`: the rendered tables, and a table of its cells
+    reproduction   one per run of `bench run`: the rendered tables, their figures, and a table of its cells
     row            a row of it over its data sets: `Set5/psnr_y`, `Set14/psnr_y` and so on
     cell           a row on one data set: `psnr_y` and so on, parameters, tags, per-image values, samples
 
@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.records.journal import Journal
 from bench.records.merging import reproductions
@@ -76,21 +77,31 @@ class Tracker:
             self._next = None
             self.mirror(journal)
 
-    def attach(self, journal: Journal, files: Iterable[Path]) -> None:
-        """Add the rendered tables to the run of a reproduction, wait for all that is under way, and note the time."""
+    def attach(self, journal: Journal, files: Iterable[Path], draw: Callable[[], Mapping[str, bytes]] = dict) -> None:
+        """Add the rendered tables to the run of a reproduction, wait for all that is under way, and note the time.
+
+        Args:
+            journal: of the reproduction.
+            files: of its tables.
+            draw: gives its figures, name -> content of the file.
+        """
         started = time.monotonic()
-        self._pool.submit(self._attach, journal, list(files)).result()
+        self._pool.submit(self._attach, journal, list(files), draw).result()
         self.waited += time.monotonic() - started
         if not self.failure:
             journal.mirrored = {"seconds": round(self.seconds, 3), "waited": round(self.waited, 3)}
             journal.save()
 
-    def _attach(self, journal: Journal, files: Iterable[Path]) -> None:
+    def _attach(self, journal: Journal, files: Iterable[Path], draw: Callable[[], Mapping[str, bytes]]) -> None:
         def add() -> None:
-            with self._store.alone():
+            with self._store.alone(), TemporaryDirectory() as folder:
                 parent = self._mirror(journal)
                 for path in files:
                     self._store.client().log_artifact(parent, os.fspath(path), "tables")
+                for name, content in draw().items():
+                    path = Path(folder, name)
+                    path.write_bytes(content)
+                    self._store.client().log_artifact(parent, os.fspath(path), "figures")
 
         self._guard(add)
 

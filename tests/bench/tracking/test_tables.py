@@ -122,7 +122,7 @@ def test_a_run_has_a_run_per_row_and_one_per_cell_side_by_side(tmp_path: Path, j
     tracker.mirror(journal)
     table = tmp_path / "table4.html"
     table.write_text("<table>")
-    tracker.attach(journal, [table])
+    tracker.attach(journal, [table], lambda: {"spread-Set5.png": b"PNG"})
     tracker.mirror(journal)  # twice is once
     assert tracker.failure is None
     client, found = runs(tmp_path)
@@ -156,6 +156,8 @@ def test_a_run_has_a_run_per_row_and_one_per_cell_side_by_side(tmp_path: Path, j
     assert (parent.info.status, parent.data.tags["rows.not_run"]) == ("FINISHED", "1")
     files = [file.path for file in client.list_artifacts(parent.info.run_id, "tables")]
     assert files == ["tables/table4.html"]
+    figures = [file.path for file in client.list_artifacts(parent.info.run_id, "figures")]
+    assert figures == ["figures/spread-Set5.png"]
     assert "| Bicubic | Set5 | PSNR (Y) | 28.42 | 28.5000 |" in parent.data.tags["mlflow.note.content"]
     address = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}/artifacts/tables/table4.html"
     assert all(f"[The whole report]({address})" in run.data.tags["mlflow.note.content"] for run in found.values())

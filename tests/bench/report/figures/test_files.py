@@ -12,6 +12,7 @@ from PIL import Image as Picture
 from bench.errors import BenchError
 from bench.records.tables import Image
 from bench.report.figures import files
+from bench.report.figures.drawn import charts
 from bench.report.figures.per_image import pair, ranked
 from bench.report.figures.region import Region
 from bench.report.figures.series import perception_distortion, temperature_curve
@@ -92,6 +93,14 @@ def test_charts_are_the_same_file_each_time(table, suffix):
         data = draw()
         assert data.startswith(BEGINS[suffix])
         assert draw() == data
+
+
+def test_all_charts_of_a_table(table, monkeypatch):
+    drawn = charts(table)
+    assert set(drawn) == {f"{kind}-DIV2K.png" for kind in ("perception-distortion", "temperature", "spread", "scatter")}
+    assert all(data.startswith(BEGINS[".png"]) for data in drawn.values())
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert charts(table) == {}
 
 
 def test_the_svg_of_a_chart_says_its_names(table):

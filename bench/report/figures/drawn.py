@@ -1,0 +1,45 @@
+"""The charts of a table as image files, as many as its records allow."""
+
+from __future__ import annotations
+
+import re
+
+from bench.errors import BenchError
+from bench.records.tables import Table
+from bench.report.figures import files, per_image, series
+
+
+def charts(table: Table, suffix: str = ".png") -> dict[str, bytes]:
+    """File name -> content: for each data set with results, what `python -m bench figure` draws without restoring.
+
+    These are perception-distortion and temperature curves where rows have what they need, the spread over the images
+    of the first column, and the two best rows against each other. Nothing where matplotlib is missing.
+
+    Args:
+        table: with its cells.
+        suffix: .png, .svg or .pdf.
+    """
+    try:
+        files.require()
+    except BenchError:
+        return {}
+    drawn: dict[str, bytes] = {}
+    column = table.suite.columns[0].id
+    for dataset in series.measured_datasets(table):
+
+        def name(kind: str, of: str = dataset) -> str:
+            return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{kind}-{of}{suffix}")
+
+        plot = series.perception_distortion(table, dataset)
+        if plot is not None:
+            drawn[name("perception-distortion")] = files.plots([plot], suffix)
+        curves = [series.temperature_curve(table, dataset, metric) for metric in series.CURVES]
+        if any(curves):
+            drawn[name("temperature")] = files.plots([curve for curve in curves if curve is not None], suffix)
+        ranked = per_image.ranked(table, dataset, column)
+        if ranked:
+            drawn[name("spread")] = files.spread(ranked, dataset, suffix)
+        pair = per_image.best_pair(table, dataset, column)
+        if pair is not None:
+            drawn[name("scatter")] = files.pair(pair, suffix)
+    return drawn
