@@ -58,13 +58,12 @@ def _compare(args: argparse.Namespace) -> int:
 def _print(a: System, b: System, found: Sequence[Pairing], seed: int) -> None:
     from rich.markup import escape
 
-    from bench.cli.terminal import console, grid
+    from bench.cli.terminal import console, in_blocks
 
     screen = console()
-    table = grid(*_HEADS, title=escape(_title(a, b)))
-    for one in found:
-        table.add_row(*(escape(text) for text in _line(one)))
-    screen.print(table)
+    lines = [_line(one) for one in found]
+    for table in in_blocks(_HEADS, lines, screen.width, fixed=2, title=escape(_title(a, b))):
+        screen.print(table)
     for note in _notes(found, seed):
         screen.print(escape(note), style="dim")
 
@@ -139,21 +138,17 @@ def _notes(found: Sequence[Pairing], seed: int) -> list[str]:
 
 
 def _as_json(a: System, b: System, one: Pairing, seed: int) -> dict[str, Any]:
+    from bench import jsons
+
     result = one.result
     numbers = {"mean_a": result.mean_a, "mean_b": result.mean_b, "difference": result.difference}
     return {
         "a": a.name, "b": b.name, "table": a.table.suite.name, "dataset": one.a.dataset, "metric": one.a.column,
         "direction": one.a.direction, "unit": one.a.unit, "protocol": one.a.protocol,
         "temperature_a": one.a.temperature, "temperature_b": one.b.temperature,
-        **{name: _number(value) for name, value in numbers.items()},
+        **{name: jsons.number_or_null(value) for name, value in numbers.items()},
         "interval": None if result.low is None else [result.low, result.high], "p": result.p, "p_holm": one.p_holm,
         "exact": result.exact, "smallest_p": result.smallest_p, "better": result.better, "worse": result.worse,
         "equal": result.equal, "images": result.n, "two_stages": result.draws, "only_a": one.only_a,
         "only_b": one.only_b, "other_pixels": one.other, "note": result.why, "seed": seed,
     }  # fmt: skip
-
-
-def _number(value: float) -> float | str | None:
-    from bench import jsons
-
-    return None if value != value else jsons.number(value)

@@ -75,6 +75,9 @@ def shortcomings(suites: Sequence[Suite]) -> list[str]:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    from rich.markup import escape
+
+    from bench.cli.terminal import console
     from bench.suites.suite import load_suite, suite_names
 
     loading()
@@ -83,10 +86,11 @@ def _doctor(args: argparse.Namespace) -> int:
     _print_data(suites)
     _print_weights()
     wrong, lacking = problems(), shortcomings(suites)
+    screen = console()
     for problem in wrong:
-        print(f"problem: {problem}")
+        screen.print(escape(f"problem: {problem}"))
     for shortcoming in lacking:
-        print(f"missing: {shortcoming}")
+        screen.print(escape(f"missing: {shortcoming}"))
     if not wrong:
         print("the installation is fine" + ("" if lacking else ", and nothing is missing"))
     return 2 if wrong else 0
@@ -117,8 +121,8 @@ def _print_data(suites: Sequence[Suite]) -> None:
     for name in manifest_names():
         here = presence(load_manifest(name))
         users = [suite.name for suite in suites if name in suite.datasets]
-        fallbacks = [suite.name for suite in suites if name == suite.fallback]
-        needed = ", ".join(users) or (f"{', '.join(fallbacks)} where the paper's are missing" if fallbacks else "")
+        fallback = any(name == suite.fallback for suite in suites)
+        needed = ", ".join(users) or ("every table, where its own are missing" if fallback else "")
         count = f"{len(here.present)}/{len(here.present) + len(here.missing)}"
         state = f"[{_STYLES.get(here.state, 'yellow')}]{here.state}[/]"
         table.add_row(name, state, count, needed or "training, your own runs")

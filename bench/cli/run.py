@@ -90,6 +90,7 @@ def _run(args: argparse.Namespace) -> int:
 
         return print_tables()
     check(args)
+    _check_names(args)
     loading()
     suite = _suite(args)
     if args.fetch and not args.part:
@@ -106,6 +107,29 @@ def _run(args: argparse.Namespace) -> int:
         code = print_forecast(request)
         return print_plan(args, request) if args.workers or args.executor else code
     return _measure(args, request)
+
+
+def _check_names(args: argparse.Namespace) -> None:
+    """Refuse names that do not exist, and files that are not there, before PyTorch is loaded."""
+    from bench.datasets.manifest import load_manifest, search_also
+    from bench.errors import BenchError
+    from bench.suites.suite import load_suite, read_suite
+
+    if args.budget is not None and not args.ablation:
+        raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
+    if args.train_data and args.budget is None:
+        raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
+    if args.suite is not None:
+        search_also(args.suite.resolve().parent)
+        read_suite(args.suite.resolve())
+    else:
+        suite = load_suite("1" if args.ablation else args.table.removeprefix("table"))
+        if args.ablation and args.ablation != "all":
+            suite.select([args.ablation])
+    for name in args.dataset:
+        load_manifest(name)
+    if args.weights is not None and not args.weights.is_file():
+        raise BenchError(f"expected a file of weights, got {args.weights}; check the path")
 
 
 def _part(args: argparse.Namespace, suite: Suite) -> int:
@@ -157,9 +181,8 @@ def _suite(args: argparse.Namespace) -> Suite:
     from bench.metrics.metric import Measure
     from bench.runs.own_weights import is_module
 
-    for (
-        text
-    ) in args.also:  # what this command names is not left out as what a journal names is: see bench.records.trust
+    # what this command names is not left out, as what a journal names is: see bench.records.trust
+    for text in args.also:
         Measure.parse(text)
     for text in filter(is_module, args.method):
         METHODS.find(text)
@@ -200,10 +223,6 @@ def _rows(args: argparse.Namespace, suite: Suite) -> tuple[Suite, tuple[Row, ...
     from bench.records.own_rows import with_rows
     from bench.runs.own_weights import in_precision, weight_rows
 
-    if args.budget is not None and not args.ablation:
-        raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
-    if args.train_data and args.budget is None:
-        raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
     cases = [] if args.ablation in (None, "all") else [args.ablation]
     if args.budget is not None:
         rows = _trained(args, suite)

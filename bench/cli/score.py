@@ -56,15 +56,12 @@ _MEASURE = "such as psnr@y,crop4,u8 or lpips (default: PSNR and SSIM on RGB and 
 
 
 def _score(args: argparse.Namespace) -> int:
+    _check(args)
     loading()
     from bench.cli.terminal import tracked
     from bench.runs.folders import Folders, score
     from bench.runs.provenance import choose_device
 
-    if (args.hr is not None) + bool(args.dataset) > 1:
-        raise BenchError("expected --hr DIR or --dataset NAME, got both")
-    if bool(args.table) != bool(args.name) or (args.table and not args.dataset):
-        raise BenchError("expected --table N, --as NAME and --dataset NAME together, got some of them alone")
     measures = _measures(args)
     folders = Folders(args.sr, args.hr, args.lr, args.dataset, args.scale or _scale(args))
     device = choose_device(args.device)
@@ -76,6 +73,24 @@ def _score(args: argparse.Namespace) -> int:
     if args.table:
         _put_into_table(args, folders, scored)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be scored before PyTorch is loaded."""
+    from bench.datasets.manifest import load_manifest
+    from bench.suites.suite import load_suite
+
+    if (args.hr is not None) + bool(args.dataset) > 1:
+        raise BenchError("expected --hr DIR or --dataset NAME, got both")
+    if bool(args.table) != bool(args.name) or (args.table and not args.dataset):
+        raise BenchError("expected --table N, --as NAME and --dataset NAME together, got some of them alone")
+    if args.dataset:
+        load_manifest(args.dataset)
+    if args.table and args.name in {row.name for row in load_suite(args.table).rows}:
+        raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
+    for option, folder in (*(("--sr", one) for one in args.sr), ("--hr", args.hr), ("--lr", args.lr)):
+        if folder is not None and not folder.is_dir():
+            raise BenchError(f"{option}: expected a folder of images, got {folder}")
 
 
 def _scale(args: argparse.Namespace) -> int:
@@ -113,8 +128,6 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
     from bench.runs.provenance import choose_device
     from bench.suites.suite import load_suite
 
-    if args.name in {row.name for row in load_suite(args.table).rows}:
-        raise BenchError(f"--as: expected a name that the table does not have, got {args.name!r}")
     record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
     table = build_table(suite_of(args.table, None, args.out, args.trust), args.out)
     written = write_reports(build_grid(table), args.out, args.out)
@@ -130,20 +143,19 @@ def _estimates(scored: Sequence[Scored], measures: Sequence[Measure]) -> list[Es
 
 
 def _text(scored: Sequence[Scored], measures: Sequence[Measure]) -> str:
-    from rich.markup import escape
-
-    from bench.cli.terminal import console, grid
+    from bench.cli.terminal import console, in_blocks
     from bench.report.formatting import with_error
 
-    table = grid("image", *(escape(measure.id) for measure in measures))
+    screen = console()
     decimals = [measure.of.decimals for measure in measures]
-    for one in scored:
-        cells = (_cell(one.values[m.id], places) for m, places in zip(measures, decimals, strict=True))
-        table.add_row(escape(one.image), *cells)
-    table.add_section()
+    rows = [
+        [one.image, *(_cell(one.values[m.id], places) for m, places in zip(measures, decimals, strict=True))]
+        for one in scored
+    ]
     means = zip(_estimates(scored, measures), decimals, strict=True)
-    table.add_row(f"mean of {len(scored)}", *(with_error(mean, places) for mean, places in means))
-    console().print(table)
+    last = [f"mean of {len(scored)}", *(with_error(mean, places) for mean, places in means)]
+    for table in in_blocks(["image", *(measure.id for measure in measures)], rows, screen.width, last=last):
+        screen.print(table)
     reasons = {(m.id, v.why) for one in scored for m in measures if not isinstance(v := one.values[m.id], tuple)}
     return "".join(f"n/a: {measure}: {why}\n" for measure, why in sorted(reasons))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,7 @@ from hcflow.cli.entry import quiet
 T = TypeVar("T")
 
 _NARROWEST = 80  # columns that a table is fitted into where no terminal has a width
+_GAP = 3  # columns between two of a table's
 _ENDLESS = 100_000  # columns: nothing is wrapped or cut where no terminal shows it
 
 
@@ -60,6 +62,44 @@ def grid(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def in_blocks(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    fixed: int = 1,
+    title: str | None = None,
+    last: Sequence[str] = (),
+) -> list[Table]:
+    """A table, or several below each other where one is wider than the terminal; each has the first columns.
+
+    Args:
+        heads: of the columns, as plain text.
+        rows: plain text of the cells.
+        width: columns of the terminal.
+        fixed: how many of the first columns are in every table.
+        title: over the first one.
+        last: one more row, below a rule.
+    """
+    lines = [heads, *rows, *([last] if last else [])]
+    wide = [max(cell_len(line[at]) for line in lines) + _GAP for at in range(len(heads))]
+    blocks: list[list[int]] = [[]]
+    for at in range(fixed, len(heads)):
+        if blocks[-1] and sum(wide[one] for one in (*range(fixed), *blocks[-1], at)) > width + _GAP:
+            blocks.append([])
+        blocks[-1].append(at)
+    tables = []
+    for number, block in enumerate(blocks):
+        chosen = [*range(fixed), *block]
+        table = grid(*(escape(heads[at]) for at in chosen), title=None if number else title)
+        for row in rows:
+            table.add_row(*(escape(row[at]) for at in chosen))
+        if last:
+            table.add_section()
+            table.add_row(*(escape(last[at]) for at in chosen))
+        tables.append(table)
+    return tables
 
 
 def tracked(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:

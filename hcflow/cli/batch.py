@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hcflow.cli.common import progress_bar
 from hcflow.cli.entry import say
 from hcflow.errors import HCFlowError, InputError
-from hcflow.images.io import SUFFIXES, ImageError
+from hcflow.images.io import SUFFIXES, ImageError, open_image
 from hcflow.images.photo import FORMATS, format_of
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ def _inputs(source: Path) -> list[Path]:
         return inputs
     if not source.exists():
         raise InputError(f"expected an image or a folder, got {source}, which does not exist")
+    with open_image(source):  # no image: told before a network is loaded
+        pass
     return [source]
 
 

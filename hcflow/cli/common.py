@@ -39,6 +39,8 @@ def load_model(args: argparse.Namespace) -> HCFlow:
         CheckpointError: what `load` raises.
         InputError: the device is not there.
     """
+    if not args.checkpoint.is_file():
+        raise CheckpointError(f"expected a checkpoint file, got {args.checkpoint}, which does not exist")
     loading()
     from hcflow.checkpoint import load
     from hcflow.devices import choose_device

@@ -29,8 +29,19 @@ _INVALID_CHOICE = r"argument (.+): invalid choice: '(.*?)'(?:, maybe you meant .
 class Parser(argparse.ArgumentParser):
     """A main parser whose errors, and those of its sub-commands, are one line with a suggestion."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """As the base class; what was given is kept for the message about it."""
+        self._given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Print one line on stderr, and exit with code 2."""
+        unknown = next((text for text in self._given if self._is_unknown(text)), "")
+        if unknown and " required" in message:  # it is missing because it was misspelt
+            print(f"error: {_unknown(self, unknown)}", file=sys.stderr)
+            sys.exit(2)
         choice = re.fullmatch(_INVALID_CHOICE, message, re.DOTALL)
         if choice is not None:
             choices = choice[3].replace("'", "").split(", ")
@@ -40,6 +51,15 @@ class Parser(argparse.ArgumentParser):
         stop = "" if message.endswith("?") else ";"
         print(f"error: {_line(ValueError(message))}{stop} `{self.prog} --help` explains", file=sys.stderr)
         sys.exit(2)
+
+    def _is_unknown(self, text: str) -> bool:
+        """Whether it looks like a long option and is none, in full or cut short."""
+        name = text.split("=")[0]
+        return (
+            name.startswith("--")
+            and name != "--"
+            and not any(option.startswith(name) for action in self._actions for option in action.option_strings)
+        )
 
 
 def program(module: str) -> str:

@@ -169,6 +169,7 @@ def _train_or_leave_the_message_to_the_first(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     quiet = getattr(args, "quiet", False)  # in processes of --processes, too
+    chosen = recipe(args.recipe).at(args.budget)  # a name that does not exist is told before PyTorch is loaded
     if not quiet:
         loading()
     from hcflow.train.folder import weights_file
@@ -182,7 +183,6 @@ def _train(args: argparse.Namespace) -> int:
     for name, least in smallest.items():
         if getattr(args, name) < least:
             raise InputError(f"expected --{name.replace('_', '-')} >= {least}, got {getattr(args, name)}")
-    chosen = recipe(args.recipe).at(args.budget)
     if args.init:
         chosen = chosen.last_stage_only()
     name = f"{Path(args.recipe).stem}-{args.budget}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import io
 import json
 import os
 import pty
@@ -16,10 +17,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.__main__ import COMMANDS, main
 from bench.cli import doctor
-from bench.cli.terminal import console, grid
+from bench.cli.terminal import console, grid, in_blocks
 from bench.datasets.manifest import manifest_names
 from bench.records.journal import Entry, Journal, Restored
 from bench.records.store import Writer
@@ -139,6 +141,50 @@ def test_lists_need_no_torch(tmp_path: Path) -> None:
     variables = {**os.environ, "HCFLOW_WEIGHTS": str(tmp_path), "HCFLOW_DATA": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
     assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--tabel", "4"), "unknown option --tabel; did you mean --table?"),
+        (("run", "--table", "9"), "expected a table of beyond, 1, 2, 3, 4; got '9'"),
+        (("run", "--table", "4", "--dataset", "Set6"), "did you mean Set5?"),
+        (("run", "--ablation", "case9"), "did you mean case5?"),
+        (("run", "--table", "4", "--weights", "/nowhere"), "expected a file of weights, got /nowhere"),
+        (("run", "--suite", "/nowhere.toml"), "expected a suite's file (.toml), got /nowhere.toml"),
+        (("score", "--sr", "/nowhere"), "--sr: expected a folder of images, got /nowhere"),
+        (("score", "--sr", ".", "--dataset", "Set6"), "did you mean Set5?"),
+    ],
+)
+def test_mistakes_are_told_before_pytorch_is_loaded(arguments: tuple[str, ...], message: str) -> None:
+    code = (
+        "import sys\nfrom bench.__main__ import main\n"
+        "try:\n    code = main(sys.argv[1:])\nexcept SystemExit as stop:\n    code = stop.code\n"
+        "print(code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wide_table_is_printed_in_blocks() -> None:
+    heads = ["data", "metric", *(f"column {number}" for number in range(9))]
+    rows = [
+        ["Set5", "PSNR [Y]", *("12.34" for _ in range(9))],
+        ["BSD100", "SSIM", *("a longer text" for _ in range(9))],
+    ]
+    screen = Console(width=80, record=True, file=io.StringIO())
+    tables = in_blocks(heads, rows, 80, fixed=2, title="A and B", last=["mean", "", *map(str, range(9))])
+    assert len(tables) == 3
+    for table in tables:
+        screen.print(table)
+    lines = screen.export_text().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert sum("Set5" in line for line in lines) == sum("PSNR [Y]" in line for line in lines) == 3  # nothing is folded
+    assert sum(line.count("a longer text") for line in lines) == 9
+    assert sum("A and B" in line for line in lines) == 1
+    assert len(in_blocks(heads, rows, 1000, fixed=2)) == 1
 
 
 def test_the_summaries_are_those_of_the_commands() -> None:
