@@ -1,4 +1,4 @@
-"""python -m bench jobs: what was submitted, and how far it is."""
+"""python -m bench jobs: submitted runs and their progress."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "Print the runs that several processes share (run --workers, --executor, --shard): queued, running, done and "
         "failed parts, and for each failed part its error and its log. Exit code 2 if a part of the last run failed.",
     )
-    parser.add_argument("id", nargs="?", default="", metavar="ID", help="of a run (default: those that go on)")
+    parser.add_argument("id", nargs="?", default="", metavar="ID", help="of a run (default: unfinished ones)")
     parser.add_argument("--all", action="store_true", help="also those that are finished")
-    parser.add_argument("--cancel", action="store_true", help="end the jobs; what they recorded stays")
+    parser.add_argument("--cancel", action="store_true", help="cancel the jobs; their records are kept")
     add_out(parser)
     parser.set_defaults(run=_jobs)
 
@@ -77,7 +77,7 @@ def _cancel(out: Path, submissions: list[Submission]) -> int:
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
-        print(f"{submission.id}: cancelled; what was measured is kept, and the same command goes on from there")
+        print(f"{submission.id}: cancelled; what was measured is kept, and the same command resumes")
     if not submissions:
         print("nothing is running")
     return 2 if failed else 0

@@ -1,4 +1,4 @@
-"""`bench run` in several processes: a part of a run, and the side that submits and watches."""
+"""`bench run` in several processes: a part of a run, and the process that submits and watches."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _costs(request: Request) -> list[Cost]:
 
 
 def distribute(args: argparse.Namespace, request: Request) -> Picture | None:
-    """Have the parts of a run done by others, and watch; None where there is nothing to do."""
+    """Submit the parts of a run and watch them; None where there is nothing to do."""
     from bench.runs import submissions
     from bench.runs.shards import images_of
 
@@ -177,7 +177,7 @@ def key_of_request(request: Request) -> str:
 
 
 def again(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Picture:
-    """`--attach` and `--retry-failed`: watch what was submitted before, or submit what failed of it again.
+    """`--attach` and `--retry-failed`: watch an earlier submission, or resubmit its failed parts.
 
     Args:
         args: of the command.
@@ -193,7 +193,7 @@ def again(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Pictu
 
 
 def _submitted(args: argparse.Namespace, table: str, key: Callable[[], str]) -> Submission:
-    """The newest submission of what is asked, by whom it is asked."""
+    """The newest submission of the same request."""
     from bench.runs import submissions
 
     found = [one for one in submissions.load_all(args.out) if one.table == table and one.executor != "other"]
@@ -215,7 +215,7 @@ def _submitted(args: argparse.Namespace, table: str, key: Callable[[], str]) -> 
 
 
 def _submit_failed(args: argparse.Namespace, submission: Submission) -> tuple[Submission, list[int]]:
-    """Submit the failed parts again, and tell which they are; nothing where somebody else has just done so."""
+    """Resubmit the failed parts, and return which they are; nothing where another process has just done so."""
     from bench.records.journal import this_process
     from bench.runs import executors, submissions
     from bench.runs.watching import Watch
@@ -240,7 +240,7 @@ def _executor(args: argparse.Namespace) -> Executor:
 
 
 def _start(args: argparse.Namespace, submission: Submission, plan: Plan | None) -> Picture:
-    """Submit, unless the same thing is on its way already, and watch."""
+    """Submit, unless the same run is already submitted, and watch."""
     from bench.runs import executors, submissions
 
     options = None if args.workers else options_of(args)
@@ -280,8 +280,9 @@ def _refuse_twice(out: Path, wanted: Submission) -> None:
             if not picture.finished:
                 done = picture.count("done")
                 raise BenchError(
-                    f"expected no other run of the same in {out}, got {other.id} ({done} of {len(other.images)} parts "
-                    "done); watch it with --attach, or end it: python -m bench jobs --cancel"
+                    f"expected no unfinished run with the same arguments in {out}, got {other.id} "
+                    f"({done} of {len(other.images)} parts done); watch it with --attach, "
+                    "or cancel it: python -m bench jobs --cancel"
                 )
 
 

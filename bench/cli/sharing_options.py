@@ -24,8 +24,8 @@ def add_sharing(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-jobs", type=positive, metavar="N", help="jobs at a time (default: 20; local: 2)")
     group.add_argument("--slurm", action="append", default=[], metavar="KEY=VALUE", help="any other option of sbatch")
     group.add_argument("--shards", type=positive, metavar="N", help="cut the run into N parts (default: by its length)")
-    group.add_argument("--attach", action="store_true", help="watch what was submitted before")
-    group.add_argument("--retry-failed", action="store_true", help="submit its failed parts again, and watch")
+    group.add_argument("--attach", action="store_true", help="watch an earlier submission")
+    group.add_argument("--retry-failed", action="store_true", help="resubmit its failed parts, and watch")
     group.add_argument("--shard", type=_fraction, metavar="K/N", help="do only the K-th of N parts, in this process")
     group.add_argument("--no-report", action="store_true", help="measure and record; no table, no MLflow")
     group.add_argument("--part", type=_part, help=argparse.SUPPRESS)  # ID:NUMBER, how a job is told what to do
@@ -55,7 +55,7 @@ def check(args: argparse.Namespace) -> None:
     if (args.budget or args.weights) and args.shard and args.ablation == "all":
         raise BenchError("expected --executor or --workers with --ablation all, got --shard")
     if args.no_report and (args.workers or args.executor):
-        raise BenchError("expected --no-report with --shard or a plain run: whoever submits prints the table")
+        raise BenchError("expected --no-report with --shard or a plain run: the submitting command prints the table")
 
 
 def options_of(args: argparse.Namespace) -> Options:

@@ -1,4 +1,4 @@
-"""A run that others do, as it is shown: one live table on a terminal, a line for every change elsewhere."""
+"""The progress of a submitted run: one live table on a terminal, a line for every change elsewhere."""
 
 from __future__ import annotations
 
@@ -81,15 +81,15 @@ def failure(part: Part) -> str:
 
 @contextmanager
 def how_to_go_on(submission: Submission, out: Path) -> Iterator[None]:
-    """Ctrl-C ends the watching, not the jobs; say so."""
+    """Ctrl-C stops watching, not the jobs; say so."""
     try:
         yield
     except KeyboardInterrupt:
         where = "" if out == Path("results") else f" --out {shlex.quote(str(out))}"
         words = [word for word in submission.command if word not in ("--attach", "--retry-failed")]
         print(
-            f"the jobs go on. To watch them again: python -m bench {shlex.join(words)} --attach\n"
-            f"To look: python -m bench jobs{where}   To end them: python -m bench jobs{where} --cancel",
+            f"the jobs keep running. To watch them again: python -m bench {shlex.join(words)} --attach\n"
+            f"To see their state: python -m bench jobs{where}   To cancel: python -m bench jobs{where} --cancel",
             file=sys.stderr,
         )
         raise

@@ -1,4 +1,4 @@
-"""Journals: what each run was asked, where it ran, and what became of each of its rows. One JSON file per run.
+"""Journals: what each run was asked for, where it ran, and the outcome of each of its rows. One JSON file per run.
 
 OUT/runs/<run>.json     rewritten whole, atomically, after every change
 """
@@ -47,7 +47,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of a row on a data set.
+    """The outcome of a row on a data set.
 
     Attributes:
         row: name.
@@ -84,7 +84,7 @@ class Entry:
 
 @dataclass
 class Journal:
-    """What a run was asked and what became of it.
+    """What a run was asked for, and its outcome.
 
     Attributes:
         out: results folder.

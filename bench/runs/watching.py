@@ -1,6 +1,6 @@
-"""Looking at a run that others do: which parts are queued, running, done or failed, how fast, and for how long.
+"""Watching a submitted run: which parts are queued, running, done or failed, how fast it is, and the time left.
 
-Nothing is asked of the jobs themselves: they write how far they are, and the scheduler says which of them it still has.
+The jobs write their progress to files, and the scheduler says which of them it still has.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ class Watch:
             return f"the scheduler says: {word}"
         said = asking.said_in(Path(log)) if log else ""
         if status is None:
-            return said or "it ended before it began, or was cancelled"
-        return said or "it was killed, or its machine went away"
+            return said or "it never started, or was cancelled"
+        return said or "it was killed, or its machine failed"
 
 
 def _id(job: JobState | None) -> str:

@@ -152,8 +152,8 @@ def test_two_submitters_of_one_thing(lab: Lab) -> None:
         until(lambda: list(lab.out.glob("jobs/*/submission.json")))
         second = lab.run(*SUBMIT, "--shards", "3", "--method", "Slow")
         assert second.returncode == 2
-        assert re.search(r"error: expected no other run of the same in results, got \S+ \(\d of 2 parts done\); watch",
-                         second.stderr), second.stderr  # fmt: skip
+        same = r"error: expected no unfinished run with the same arguments in results, got \S+ \(\d of 2 parts done\)"
+        assert re.search(f"{same}; watch", second.stderr), second.stderr
         first.communicate(timeout=200)
     assert first.returncode == 0
     lab.assert_whole(["Slow"])
@@ -191,7 +191,7 @@ def test_ctrl_c_leaves_the_jobs_and_cancel_ends_them(lab: Lab) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the jobs go on. To watch them again: python -m bench run --suite mine.toml" in errors
+    assert "the jobs keep running. To watch them again: python -m bench run --suite mine.toml" in errors
     assert "--method Slow --attach" in errors
     assert squeue("%i")
     jobs = lab.bench("jobs")
