@@ -78,7 +78,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from rich.markup import escape
 
     from bench.cli.terminal import console
-    from bench.suites.suite import load_suite, suite_names
+    from bench.suites.reading import load_suite, suite_names
 
     loading()
     suites = [load_suite(name) for name in suite_names()]

@@ -51,7 +51,7 @@ def explain_row(args: argparse.Namespace) -> int:
 
 def _suite(args: argparse.Namespace) -> Suite:
     from bench.datasets.manifest import search_also
-    from bench.suites.suite import load_suite, read_suite
+    from bench.suites.reading import load_suite, read_suite
 
     if args.suite:
         search_also(args.suite.resolve().parent)

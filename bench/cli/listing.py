@@ -14,7 +14,8 @@ from bench.runs.estimates import Cost, forecast
 from bench.runs.planning import datasets_of, why_not
 from bench.runs.runner import Request
 from bench.runs.shards import makespan, plan
-from bench.suites.suite import Row, load_suite, suite_names
+from bench.suites.reading import load_suite, suite_names
+from bench.suites.suite import Row
 
 
 def print_tables() -> int:

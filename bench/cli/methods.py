@@ -54,7 +54,7 @@ def _methods(args: argparse.Namespace) -> int:
 
 def _rows() -> dict[str, dict[str, Row]]:
     """Method -> its rows in the tables, by `table4: RRDB`."""
-    from bench.suites.suite import load_suite, suite_names
+    from bench.suites.reading import load_suite, suite_names
 
     found: dict[str, dict[str, Row]] = {}
     for name in suite_names():

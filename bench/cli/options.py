@@ -57,7 +57,7 @@ def suite_of(table: str | None, file: Path | None, out: Path, trust: bool = Fals
     from bench.datasets.manifest import search_also
     from bench.records.journal import load_journals
     from bench.records.tables import suite_with_runs
-    from bench.suites.suite import load_suite, read_suite
+    from bench.suites.reading import load_suite, read_suite
 
     if file is not None:
         search_also(file.resolve().parent)

@@ -54,7 +54,7 @@ def _report(args: argparse.Namespace) -> int:
     from bench.report import write_reports
     from bench.report.grid import build_grid
     from bench.report.site import write_site
-    from bench.suites.suite import suite_names
+    from bench.suites.reading import suite_names
 
     require_records(args.out)
     target = args.to or args.out

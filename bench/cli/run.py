@@ -113,7 +113,7 @@ def _check_names(args: argparse.Namespace) -> None:
     """Refuse names that do not exist, and files that are not there, before PyTorch is loaded."""
     from bench.datasets.manifest import load_manifest, search_also
     from bench.errors import BenchError
-    from bench.suites.suite import load_suite, read_suite
+    from bench.suites.reading import load_suite, read_suite
 
     if args.budget is not None and not args.ablation:
         raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
@@ -194,7 +194,7 @@ def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...], devi
     from bench.records.own_rows import as_json
     from bench.runs.provenance import choose_device
     from bench.runs.runner import Request
-    from bench.suites.suite import load_suite, read_suite
+    from bench.suites.reading import load_suite, read_suite
 
     original = read_suite(args.suite.resolve()) if args.suite else load_suite(suite.name.removeprefix("table"))
     chosen = choose_device(device or args.device)

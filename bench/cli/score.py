@@ -78,7 +78,7 @@ def _score(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be scored before PyTorch is loaded."""
     from bench.datasets.manifest import load_manifest
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     if (args.hr is not None) + bool(args.dataset) > 1:
         raise BenchError("expected --hr DIR or --dataset NAME, got both")
@@ -94,7 +94,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _scale(args: argparse.Namespace) -> int:
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     return load_suite(args.table).scale if args.table else 4
 
@@ -102,7 +102,7 @@ def _scale(args: argparse.Namespace) -> int:
 def _measures(args: argparse.Namespace) -> list[Measure]:
     from bench.metrics.metric import Measure
     from bench.runs.planning import measure_faults
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     if args.measure:
         return [Measure.parse(text) for text in args.measure]
@@ -126,7 +126,7 @@ def _put_into_table(args: argparse.Namespace, folders: Folders, scored: Sequence
     from bench.report.grid import build_grid
     from bench.runs.folders import record
     from bench.runs.provenance import choose_device
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     record(load_suite(args.table), args.name, folders, scored, choose_device(args.device), args.out)
     table = build_table(suite_of(args.table, None, args.out, args.trust), args.out)

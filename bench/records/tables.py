@@ -18,7 +18,8 @@ from bench.records.merging import merged_all
 from bench.records.own_rows import with_own_rows
 from bench.records.seen import seen
 from bench.records.trust import left_out, unsafe_measure
-from bench.suites.suite import Column, Row, Suite, measures_of, option_of, temperature_of
+from bench.suites.reading import option_of
+from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
 
 __all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
 

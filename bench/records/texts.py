@@ -11,7 +11,8 @@ from bench.jsons import Json
 from bench.records.journal import Journal, load_journals
 from bench.records.tables import suite_with_runs
 from bench.records.trust import HOW, unsafe_suite
-from bench.suites.suite import Suite, load_suite, parse_suite, suite_names, text_of_csv
+from bench.suites.reading import load_suite, parse_suite, suite_names
+from bench.suites.suite import Suite, text_of_csv
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bench.report.grid import build_grid
 from bench.report.html import environment
 from bench.report.parts import Grid
 from bench.report.viewer import Pictures
-from bench.suites.suite import option_of
+from bench.suites.reading import option_of
 
 INDEX = "index.html"
 _COMPARED: tuple[Verdict, ...] = ("matches", "better", "differs", "partial")

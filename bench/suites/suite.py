@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Literal
 
 from bench.errors import BenchError
 from bench.metrics.metric import Measure
 from bench.registry import unknown
-from bench.structured import build
+from bench.suites.published import csv_lines, csv_of, csv_path
 
-SUITES = Path(__file__).parent
 Settings = Mapping[str, str | int | float | bool]
 
 
@@ -166,7 +159,7 @@ class Suite:
         """The line of the published CSV file that belongs to a row, or what the row says of itself."""
         if not row.key:
             return row.describe
-        known = _csv(self.folder, self.published) if self.csv is None else _csv_lines(self.csv, self.published)
+        known = csv_of(self.folder, self.published) if self.csv is None else csv_lines(self.csv, self.published)
         lines = [line for line in known if all(line.get(k) == v for k, v in row.key.items())]
         if len(lines) != 1:
             raise BenchError(f"{self.name} row {row.name}: expected one line {row.key} in {self.published}")
@@ -221,158 +214,12 @@ def measures_of(row: Row, column: Column) -> tuple[Measure, Measure]:
     return column.measure, Measure.parse(f"{column.measure.metric}@{other.variant}")
 
 
-def suite_names() -> list[str]:
-    """The suites that come with the project."""
-    return sorted(path.stem for path in SUITES.glob("*.toml"))
-
-
-def option_of(suite: Suite) -> str:
-    """How a command names a suite: `--table 4`, or `--suite mine.toml`."""
-    installed = suite.name in suite_names()
-    return f"--table {suite.name.removeprefix('table')}" if installed else f"--suite {suite.name}.toml"
-
-
-def load_suite(name: str) -> Suite:
-    """The suite of `--table`: `4` and `table4` are the same.
-
-    Raises:
-        BenchError: there is none of that name; the message lists the choices.
-    """
-    full = f"table{name}" if name.isdigit() else name
-    if full not in suite_names():
-        raise unknown("table", name, [known.removeprefix("table") for known in suite_names()])
-    return read_suite(SUITES / f"{full}.toml")
-
-
-@lru_cache(maxsize=16)
-def read_suite(path: Path) -> Suite:
-    """Read a suite's file; every key, type and name in it is checked.
-
-    Raises:
-        BenchError: one line that names the place and what was expected.
-    """
-    try:
-        return parse_suite(path.stem, path.read_text(encoding="utf-8"), path.parent)
-    except OSError as error:
-        raise BenchError(f"expected a suite's file (.toml), got {path} ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise BenchError(f"{path}: expected TOML in UTF-8, got other bytes") from None
-
-
-def parse_suite(name: str, text: str, folder: Path, published: str | None = None) -> Suite:
-    """A suite of the text of its file; `folder` is where its CSV file is looked for, unless its text is given."""
-    try:
-        raw = build(_SuiteFile, tomllib.loads(text), name)
-        columns = tuple(Column(one.id, Measure.parse(one.measure), one.temperature) for one in raw.columns)
-        suite = Suite(
-            name, raw.title, raw.source, raw.scale, raw.datasets, columns, raw.rows, raw.fallback, raw.draws,
-            raw.published, raw.published_column, raw.describe, raw.notes, folder, published,
-        )  # fmt: skip
-        _check(suite)
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{name}: expected valid TOML, got an error: {error}") from None
-    except RecursionError:
-        raise BenchError(f"{name}: expected a suite, got TOML that is nested too deep") from None
-    return suite
-
-
-@dataclass(frozen=True)
-class _ColumnFile:
-    id: str
-    measure: str
-    temperature: float | None = None
-
-
-@dataclass(frozen=True)
-class _SuiteFile:
-    title: str
-    scale: int
-    datasets: tuple[str, ...]
-    columns: tuple[_ColumnFile, ...]
-    rows: tuple[Row, ...]
-    source: str = ""
-    fallback: str = "Sample"
-    draws: int = 5
-    published: str = ""
-    published_column: str = "{dataset}_{column}"
-    describe: tuple[str, ...] = ()
-    notes: tuple[Note, ...] = ()
-
-
-def _check(suite: Suite) -> None:
-    """Refuse what can be read but means nothing."""
-    where = suite.name
-    _refuse(not 1 <= suite.scale <= 16, f"{where}: expected a scale of 1 to 16, got {suite.scale}")
-    _refuse(not 1 <= suite.draws <= 1000, f"{where}: expected 1 to 1000 draws, got {suite.draws}")
-    for kind, names in (
-        ("row", [row.name for row in suite.rows]),
-        ("column", [column.id for column in suite.columns]),
-        ("data set", list(suite.datasets)),
-    ):
-        _refuse(not names, f"{where}: expected at least one {kind}, got none")
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        _refuse(bool(twice), f"{where}: expected every {kind} once, got {', '.join(twice)} twice")
-    plain = PureWindowsPath(suite.published).name == suite.published and "\0" not in suite.published
-    _refuse(not plain, f"{where}: expected published to be a plain file name, got {suite.published!r}")
-    try:
-        suite.published_column.format(dataset="", column="")
-    except (KeyError, IndexError, ValueError):
-        raise BenchError(f"{where}: expected {{dataset}} and {{column}} in published_column") from None
-    for row in suite.rows:
-        _check_row(suite, row)
-
-
-def _check_row(suite: Suite, row: Row) -> None:
-    temperatures = [row.temperature, *(column.temperature or 0.0 for column in suite.columns)]
-    right = all(math.isfinite(tau) and 0 <= tau <= 10 for tau in temperatures)
-    _refuse(not right, f"{suite.name} row {row.name}: expected temperatures of 0 to 10, got {temperatures}")
-    _refuse(bool(row.key) and not suite.published, f"{suite.name} row {row.name}: a key needs `published`, a CSV file")
-    metrics = {column.measure.metric for column in suite.columns}
-    for one in row.as_published:
-        for name in one.metrics:
-            if name not in metrics:
-                raise unknown("metric", name, sorted(metrics), f" in {suite.name} row {row.name} as_published")
-            Measure.parse(f"{name}@{one.variant}")
-    suite.csv_line(row)
-
-
-def _refuse(wrong: bool, message: str) -> None:
-    if wrong:
-        raise BenchError(message)
-
-
 def text_of_csv(suite: Suite) -> str:
     """The text of a suite's published values; empty for a suite that has no CSV file."""
     if suite.csv is not None or not suite.published:
         return suite.csv or ""
-    path = _csv_path(suite.folder, suite.published)
+    path = csv_path(suite.folder, suite.published)
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise BenchError(f"{path}: expected CSV in UTF-8, got other bytes") from None
-
-
-@lru_cache(maxsize=16)
-def _csv(folder: Path, name: str) -> tuple[Mapping[str, str], ...]:
-    path = _csv_path(folder, name)
-    try:
-        return _csv_lines(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: expected CSV with a head line, got a mistake: {error}") from None
-
-
-def _csv_path(folder: Path, name: str) -> Path:
-    """The published values: beside the suite, or in `published/` below it."""
-    paths = [path for path in (folder / "published" / name, folder / name) if path.is_file()]
-    if not paths:
-        raise BenchError(f"expected published values in {folder / name}, got no such file")
-    return paths[0]
-
-
-@lru_cache(maxsize=16)
-def _csv_lines(text: str, where: str) -> tuple[Mapping[str, str], ...]:
-    try:
-        lines = list(csv.DictReader(io.StringIO(text, newline=""), restval="", strict=True))
-    except csv.Error as error:
-        raise BenchError(f"{where}: expected CSV with a head line, got a mistake: {error}") from None
-    return tuple({str(k).strip(): str(v).strip() for k, v in line.items()} for line in lines)

@@ -14,7 +14,8 @@ from bench.records.tables import Cell, cells_of, suite_with_runs
 from bench.records.texts import recorded
 from bench.records.trust import unsafe_suite
 from bench.runs.recording import manifest_in
-from bench.suites.suite import Suite, load_suite
+from bench.suites.reading import load_suite
+from bench.suites.suite import Suite
 from bench.tracking import cells as logged
 from bench.tracking.samples import samples
 from bench.tracking.store import provenance_tags

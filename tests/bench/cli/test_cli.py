@@ -17,7 +17,7 @@ from bench.__main__ import main
 from bench.cli import perf
 from bench.cli import run as run_command
 from bench.cli.options import suite_of
-from bench.suites.suite import load_suite, suite_names
+from bench.suites.reading import load_suite, suite_names
 
 
 def run(out: Path, *arguments: str) -> int:

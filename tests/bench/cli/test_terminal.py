@@ -25,7 +25,7 @@ from bench.cli.terminal import console, grid, in_blocks
 from bench.datasets.manifest import manifest_names
 from bench.records.journal import Entry, Journal, Restored
 from bench.records.store import Writer
-from bench.suites.suite import load_suite, suite_names
+from bench.suites.reading import load_suite, suite_names
 from bench.weights.entries import weight_names
 
 

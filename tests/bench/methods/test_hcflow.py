@@ -25,8 +25,9 @@ from bench.runs import runner
 from bench.runs.code import closure
 from bench.runs.images import Job
 from bench.runs.thumbnails import lr_path
-from bench.suites import suite
-from bench.suites.suite import Row, load_suite
+from bench.suites import reading
+from bench.suites.reading import load_suite
+from bench.suites.suite import Row
 from bench.weights import entries as weights
 from bench.weights.acquire import import_file
 from bench.weights.entries import WeightEntry, weight_entries
@@ -281,7 +282,7 @@ def test_what_ships_is_whole_and_what_it_says():
 
 
 def test_rows_without_a_line_in_the_paper_describe_themselves():
-    for name in suite.suite_names():
+    for name in reading.suite_names():
         table = load_suite(name)
         for row in table.rows:
             assert bool(row.key) != bool(row.describe), row.name

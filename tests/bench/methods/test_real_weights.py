@@ -14,7 +14,7 @@ from bench.metrics.psnr import psnr
 from bench.metrics.ssim import ssim
 from bench.metrics.views import Protocol, views
 from bench.runs.restoration import low_resolution
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 from bench.weights.entries import resolve
 from hcflow.images.matlab_resize import mod_crop
 

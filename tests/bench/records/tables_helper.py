@@ -10,7 +10,8 @@ from types import MappingProxyType
 from bench.metrics.metric import NotApplicable
 from bench.records.journal import Entry, Journal, Restored, State
 from bench.records.store import Values, Writer
-from bench.suites.suite import load_suite, measures_of
+from bench.suites.reading import load_suite
+from bench.suites.suite import measures_of
 
 TABLE4 = load_suite("4")
 COMMON, PAPERS = "y,crop4,u8", "y8,crop4,u8,grey=direct,work=y,range=studio"

@@ -19,7 +19,7 @@ import bench
 from bench.__main__ import main
 from bench.errors import BenchError
 from bench.records.tables import build_table
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 DRAWS = {"a": [30.0, 31.0], "b": [32.0, 35.0], "c": [29.0, 28.5]}
 

@@ -11,7 +11,7 @@ from bench.__main__ import main
 from bench.records.journal import load_journals
 from bench.records.own_rows import with_rows
 from bench.runs.own_weights import in_precision, weight_rows
-from bench.suites import suite
+from bench.suites import reading
 from bench.training import ablation
 from hcflow.checkpoint import save
 from hcflow.train import recipes
@@ -93,7 +93,7 @@ def test_an_ablation_is_trained_once_for_a_budget(tmp_path, capsys, monkeypatch)
 
 
 def test_own_rows_stand_behind_their_row_in_order():
-    table = suite.load_suite("table1")
+    table = reading.load_suite("table1")
     base = table.select(["case2"])[0]
     first, second = (replace(base, name=f"case2 ({label})", key={}, beside="case2") for label in "ab")
     names = [row.name for row in with_rows(table, [first, second]).rows]
@@ -106,7 +106,7 @@ def test_own_rows_stand_behind_their_row_in_order():
 def test_weights_are_a_row_at_every_temperature_that_the_table_has_for_hcflow(name, tmp_path):
     file = tmp_path / "run7.safetensors"
     save(model("sr_x4", torch.float32), file)
-    table = suite.load_suite("table2")
+    table = reading.load_suite("table2")
     rows = weight_rows(table, file, name)
     papers = [row for row in table.rows if row.method == "hcflow"]
     assert {row.temperature for row in rows} == {row.temperature for row in papers} == {0.0, 0.9}
@@ -123,12 +123,12 @@ def test_weights_are_a_row_at_every_temperature_that_the_table_has_for_hcflow(na
 
 
 def test_a_network_that_the_table_has_no_row_for_is_one_row_at_its_usual_temperature(weights):
-    (row,) = weight_rows(suite.load_suite("table2"), weights)
+    (row,) = weight_rows(reading.load_suite("table2"), weights)
     assert (row.name, row.temperature, row.settings) == ("mine", 1.0, {"task": "rescaling"})
 
 
 def test_another_precision_is_another_row_that_is_never_compared():
-    table = suite.load_suite("4")
+    table = reading.load_suite("4")
     (row,) = in_precision(table.select(["HCFlow"]), "bf16")
     assert (row.name, row.precision, row.beside, row.as_published) == ("HCFlow (bf16)", "bf16", "HCFlow", ())
     assert table.published_value(row, "Set5", table.columns[0]) is None

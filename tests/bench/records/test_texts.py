@@ -21,8 +21,8 @@ from bench.records.journal import Journal, load_journals
 from bench.records.tables import build_table
 from bench.records.texts import suite_in, tables_in, texts_of
 from bench.runs.recording import manifest_in, recorded_texts
-from bench.suites import suite as suites
-from bench.suites.suite import read_suite
+from bench.suites import published, reading
+from bench.suites.reading import read_suite
 from bench.tracking.tables import Tracker
 
 MINE = """
@@ -79,8 +79,8 @@ def test_a_suite_of_your_own_moves_with_the_folder(
     before = shown(home / "results", capsys, "--suite", str(home / "mine.toml"))
     packed = shutil.make_archive(str(tmp_path / "packed"), "zip", home / "results")
     shutil.rmtree(home)
-    suites.read_suite.cache_clear()
-    suites._csv.cache_clear()
+    reading.read_suite.cache_clear()
+    published.csv_of.cache_clear()
     monkeypatch.setattr(manifest, "_search", [])
     load_manifest.cache_clear()
     there = tmp_path / "elsewhere"

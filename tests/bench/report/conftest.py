@@ -12,7 +12,8 @@ from bench.records.estimates import Estimate, decimals_of, verdict
 from bench.records.journal import Journal
 from bench.records.tables import Cell, Image, Table
 from bench.registry import Registry
-from bench.suites.suite import Suite, load_suite, measures_of, parse_suite, temperature_of
+from bench.suites.reading import load_suite, parse_suite
+from bench.suites.suite import Suite, measures_of, temperature_of
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 

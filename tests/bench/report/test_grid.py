@@ -5,7 +5,7 @@ import pytest
 from bench.records.tables import Image
 from bench.report.grid import build_grid, plain
 from bench.report.slots import Gap, Number
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 
 def row(grid, name):

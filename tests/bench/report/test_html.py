@@ -7,7 +7,7 @@ from bench.records.tables import Image
 from bench.report.grid import build_grid
 from bench.report.html import render_html
 from bench.runs.thumbnails import thumbnail_path
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 VOID = {"meta", "img", "br", "wbr", "input"}
 OURS = ("HCFlow (ours, 6000 steps)", "HCFlow small (ours, 1510 steps)")

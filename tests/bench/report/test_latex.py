@@ -9,7 +9,7 @@ from bench.records.tables import Image
 from bench.report.grid import build_grid
 from bench.report.latex import STYLES, render_latex
 from bench.report.latex_tabular import escape
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 
 def tabulars(text: str) -> list[str]:

@@ -2,7 +2,7 @@ import pytest
 
 from bench.records.tables import Image
 from bench.report import formatting, notes
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 
 def test_every_protocol_of_every_table_is_described(empty):

@@ -10,7 +10,7 @@ from bench.report.grid import build_grid
 from bench.report.site import command_for, coverage_of, render_index, write_site
 from bench.report.viewer import _BUDGET
 from bench.runs.thumbnails import thumbnail_path
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 ONE = {"images": [Image("baby", (28.42,), (28.42,))]}
 MOST = 20 * 1024**2  # bytes of a site

@@ -23,7 +23,7 @@ def test_lines_fit_unless_they_are_commands(mixed, many, width):
 
 
 def test_commands_are_whole(tmp_path, table_maker):
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     suite = load_suite("table4")
     command = "python -m bench run --table 4 --method 'A name that is as long as a name may ever be' --dataset Set5"
@@ -47,7 +47,7 @@ def test_a_wide_terminal_shows_names_beside_their_values_and_a_narrow_one_above(
 
 def test_a_table_of_one_protocol_has_one_measured_column(table_maker, tmp_path):
     from bench.records.tables import Image
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     plan = {("RDN", "Set5", "psnr_y"): {"images": [Image("a", (32.47,), (32.47,))]}}
     head = table_of(render_text(build_grid(table_maker(load_suite("table4"), tmp_path, plan))))[0]

@@ -19,7 +19,7 @@ from bench.report import viewer
 from bench.report.viewer import Album, may_be_copied, viewer_data
 from bench.runs.kept_files import HEADER, KeptFiles
 from bench.runs.references import own_paths, shared_paths
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 TEMPLATES = Path(viewer.__file__).parent / "templates"
 PIXELS = "ab" * 32

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.records.journal import load_journals
 from bench.runs import runner
 from bench.runs.claims import Claims
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 
 def test_an_image_is_claimed_in_every_folder(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from bench.runs.kept_files import kept_files
 from bench.runs.pictures import Gallery, Original
 from bench.runs.references import WHITE, own_paths, write_references
 from bench.runs.runner import Request, run
-from bench.suites.suite import Row, Suite, parse_suite
+from bench.suites.reading import parse_suite
+from bench.suites.suite import Row, Suite
 from hcflow.images.matlab_resize import imresize
 
 CPU = torch.device("cpu")

@@ -28,7 +28,8 @@ from bench.records import store
 from bench.records.tables import build_table
 from bench.runs.restoration import Seeds
 from bench.runs.runner import Outcome, Request, run
-from bench.suites.suite import Row, Suite, load_suite
+from bench.suites.reading import load_suite
+from bench.suites.suite import Row, Suite
 
 TABLE4 = load_suite("4")
 BICUBIC = TABLE4.select(["Bicubic"])

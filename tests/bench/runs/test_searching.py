@@ -16,7 +16,8 @@ from bench.metrics.metric import Measure
 from bench.runs.recipes import Kitchen, Recipe, measured, recipes
 from bench.runs.restoration import Restorer, Seeds
 from bench.runs.searching import Explanation, explain
-from bench.suites.suite import Row, Suite, load_suite, parse_suite
+from bench.suites.reading import load_suite, parse_suite
+from bench.suites.suite import Row, Suite
 
 CPU = torch.device("cpu")
 SAMPLE = load_manifest("Sample")

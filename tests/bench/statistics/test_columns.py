@@ -76,7 +76,7 @@ def test_lower_is_better_where_the_metric_says_so(tmp_path: Path) -> None:
     suite_column = {"dataset": "DIV2K", "column": "lpips", "table": "2"}
     measured(tmp_path, "Bicubic", numbered([0.4, 0.5, 0.6]), **suite_column)
     measured(tmp_path, "EDSR", numbered([0.2, 0.3, 0.4]), **suite_column)
-    from bench.suites.suite import load_suite
+    from bench.suites.reading import load_suite
 
     assert best_of_columns(build_table(load_suite("2"), tmp_path))["DIV2K", "lpips"].row == "EDSR"
 

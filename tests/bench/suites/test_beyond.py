@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from bench.methods.method import METHODS
-from bench.suites.suite import SUITES, load_suite, measures_of
+from bench.suites.reading import SUITES, load_suite
+from bench.suites.suite import measures_of
 from bench.weights.entries import weight_names
 
 BEYOND = load_suite("beyond")

@@ -10,8 +10,8 @@ from bench.datasets.manifest import manifest_names
 from bench.errors import BenchError
 from bench.methods.method import METHODS
 from bench.runs.planning import tasks
-from bench.suites import suite as suites
-from bench.suites.suite import load_suite, measures_of, parse_suite, read_suite, suite_names
+from bench.suites.reading import load_suite, parse_suite, read_suite, suite_names
+from bench.suites.suite import Suite, measures_of
 from bench.weights import entries as weights
 
 ALL = [load_suite(name) for name in suite_names()]
@@ -24,7 +24,7 @@ def test_the_four_tables_are_there() -> None:
     assert sum(len([*filter(None, values(suite))]) for suite in ALL[1:]) == 275
 
 
-def values(suite: suites.Suite) -> list[str | None]:
+def values(suite: Suite) -> list[str | None]:
     """Every published number of a table."""
     return [
         suite.published_value(row, dataset, column)
@@ -35,7 +35,7 @@ def values(suite: suites.Suite) -> list[str | None]:
 
 
 @pytest.mark.parametrize("suite", ALL, ids=lambda suite: suite.name)
-def test_every_name_resolves(suite: suites.Suite) -> None:
+def test_every_name_resolves(suite: Suite) -> None:
     for name in (*suite.datasets, suite.fallback):
         assert name in manifest_names()
     for row in suite.rows:
@@ -46,7 +46,7 @@ def test_every_name_resolves(suite: suites.Suite) -> None:
 
 
 @pytest.mark.parametrize("suite", ALL, ids=lambda suite: suite.name)
-def test_every_published_number_is_reachable(suite: suites.Suite) -> None:
+def test_every_published_number_is_reachable(suite: Suite) -> None:
     """As many numbers through rows and columns as the CSV file holds, so none is lost to a misspelt column."""
     reached = sum(value is not None for value in values(suite))
     descriptive = {*suite.describe, *suite.rows[0].key, "paper", "training", "source"}

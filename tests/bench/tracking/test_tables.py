@@ -27,7 +27,7 @@ from bench.records.journal import Entry, Journal, Restored, load_journals, this_
 from bench.records.store import Writer
 from bench.records.tables import build_table
 from bench.runs.thumbnails import save_thumbnails
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 from bench.tracking import cells as told
 from bench.tracking.store import MlflowStore
 from bench.tracking.tables import Tracker

@@ -10,7 +10,7 @@ import pytest
 
 from bench.records.tables import Image
 from bench.report.figures import charts
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 

@@ -17,7 +17,7 @@ from bench.report.figures.per_image import pair, ranked
 from bench.report.figures.region import Region
 from bench.report.figures.series import perception_distortion, temperature_curve
 from bench.report.figures.sheet import Bar, Panel, Sheet, Strip, lay_out
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 HOSTILE = r"""<img src=x onerror=alert(1)>|a`b*c_d[e](f)</script><!-- & % $ # { } ~ ^ \ "q" 'r'"""
 

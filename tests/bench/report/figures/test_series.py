@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.records.tables import Image
 from bench.report.figures.per_image import best_pair, pair, quality, ranked
 from bench.report.figures.series import column_of, measured_datasets, perception_distortion, temperature_curve
-from bench.suites.suite import load_suite
+from bench.suites.reading import load_suite
 
 SMALL = "HCFlow small (ours, 1510 steps)"
 
