@@ -452,4 +452,4 @@ def test_thousands_of_refused_files_are_a_few_lines(
 def test_the_real_sets_are_what_the_manifests_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "verify", name]) == 0
     count = len(load_manifest(name).images)
-    assert f"{name}: {count} of {count} right" in capsys.readouterr().out
+    assert f"{name}: {count} of {count} verified" in capsys.readouterr().out
