@@ -28,7 +28,9 @@ __all__ = [
 
 
 def scaled_xavier_(conv: nn.Conv2d, scale: float = 0.1) -> None:
-    """Initialise a convolution in place: weight Xavier normal times `scale`, bias 0."""
+    """Initialise a convolution in place: weight Xavier normal times `scale`, bias 0; nothing on the device meta."""
+    if conv.weight.is_meta:  # has no values, but drawing them would import torch's compiler, which takes seconds
+        return
     nn.init.xavier_normal_(conv.weight)
     with torch.no_grad():
         conv.weight.mul_(scale)

@@ -144,7 +144,7 @@ def test_nearly_singular_1x1_convolutions_are_refused(condition):
         conv.inverse(torch.zeros(1, 6, 2, 2))
 
 
-@pytest.mark.parametrize("name", ["sr_x4_full", "rescale_x4_full"])
+@pytest.mark.parametrize("name", [pytest.param("sr_x4_full", marks=pytest.mark.slow), "rescale_x4_full"])
 @torch.no_grad()
 def test_float32_round_trip_of_full_networks(name):
     net = trained_scale(from_official(weights(read(name)[0])))
@@ -155,6 +155,7 @@ def test_float32_round_trip_of_full_networks(name):
     assert error < 1e-4
 
 
+@pytest.mark.slow
 def test_torch_export_and_compile_of_decode():
     net = model("sr_x4", torch.float32)
     _, lr = images(net.config, dtype=torch.float32)

@@ -56,7 +56,7 @@ def test_states_on_slurm(
     (part,) = Watch(tmp_path, submission()).look().parts
     assert part.state == expected
     if expected == "failed":
-        told = {"FAILED": "it broke", "CANCELLED": "the scheduler says: cancelled", "": "before it began"}
+        told = {"FAILED": "it broke", "CANCELLED": "the scheduler says: cancelled", "": "it never started"}
         assert told[job.word] in part.error
 
 

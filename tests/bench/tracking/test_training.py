@@ -221,6 +221,7 @@ def test_a_server_that_hangs_is_left_alone(
     assert capfd.readouterr().err.count("warning") == 1
 
 
+@pytest.mark.slow
 def test_what_was_missed_is_caught_up_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,7 @@ def test_adversarial_stage_trains_the_discriminator_alone_first(cache, tmp_path)
     assert set(second[2]) >= {"nll", "pixel_hr", "perceptual", "gan", "gradient_norm_adversarial"}
 
 
+@pytest.mark.slow
 def test_adversarial_stage_goes_on_with_its_discriminator(cache, tmp_path):
     straight, _ = adversarial(cache, tmp_path / "straight")
     straight.run()

@@ -53,6 +53,7 @@ def test_a_run_of_failures_goes_back_to_the_last_save_and_slows_down(cache, tmp_
     assert trainer.position.step == 40
 
 
+@pytest.mark.slow
 def test_failures_without_end_stop_the_run_with_one_line(cache, tmp_path, monkeypatch):
     spoiling(monkeypatch, lambda count: count > 7)
     trainer, _ = make_trainer(tiny_recipe("rescale_x4", 200, **SMALL), cache, tmp_path)
@@ -94,6 +95,7 @@ def test_weights_that_do_not_fit_on_the_disk_stop_the_run_with_one_line(cache, t
         trainer.run()
 
 
+@pytest.mark.slow
 def test_failures_are_noticed_without_a_log(cache, tmp_path, monkeypatch):
     rates = spoiling(monkeypatch, lambda count: 12 < count <= 60)
     recipe = tiny_recipe("rescale_x4", 120, halve_at=(), **SMALL)
@@ -103,6 +105,7 @@ def test_failures_are_noticed_without_a_log(cache, tmp_path, monkeypatch):
     assert len(rates) == 120 + 40  # noticed after 50 steps
 
 
+@pytest.mark.slow
 def test_returning_twice_to_a_save_that_does_not_help_goes_to_the_one_before(cache, tmp_path, monkeypatch):
     spoiling(monkeypatch, lambda count: 22 < count <= 50)
     trainer, watcher = make_trainer(tiny_recipe("rescale_x4", 40, **SMALL), cache, tmp_path, keep=2)
@@ -178,6 +181,7 @@ def test_going_back_may_cross_into_the_stage_before(cache, tmp_path, monkeypatch
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_save_that_passed_stays_protected_after_a_return_to_it(cache, tmp_path):
     judge = Judge([(1e-6, 30.0), (1e3, 0.0), (1e3, 0.0), (1e-6, 31.0), (1e-6, 31.0), (1e-6, 31.0)])
     recipe = tiny_recipe("rescale_x4", 40, **SMALL)

@@ -69,6 +69,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "accumulate"), [("sr_x4+", 1), ("rescale_x4", 2)])
 def test_two_processes_have_the_losses_of_one_with_the_joined_batch(recipe, accumulate, cache, pictures, tmp_path):
     code = WORKER.format(
@@ -138,6 +139,7 @@ with joined("cpu") as processes:
 """
 
 
+@pytest.mark.slow
 def test_trouble_of_one_process_takes_all_back_together(pictures, tmp_path):
     launch(TROUBLE.format(tools=str(TOOLS), pictures=str(pictures), folder=str(tmp_path)), 2, free_port())
     first, second = (json.loads((tmp_path / f"trouble-{rank}.json").read_text()) for rank in (0, 1))

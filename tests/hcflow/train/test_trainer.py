@@ -66,6 +66,7 @@ print(trainer.run(), trainer.position.step)
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_going_on_gives_the_same_weights(cache, pictures, tmp_path):
     straight, _ = make_trainer(tiny_recipe("rescale_x4", 20), cache, tmp_path / "straight")
     straight.run()
