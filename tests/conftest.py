@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,26 @@ def _no_surprises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pyte
     if request.node.get_closest_marker("slow") is None:
         monkeypatch.delenv("HCFLOW_DATA", raising=False)
         monkeypatch.delenv("HCFLOW_WEIGHTS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def database_copies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """In place of `bench.tracking.store._make`, which takes MLflow seconds: what it made once, copied."""
+    from bench.tracking import store
+
+    make, template = store._make, tmp_path_factory.mktemp("database") / "mlflow.db"
+
+    def copy(path: Path) -> None:
+        if not template.exists():
+            make(template)
+        shutil.copy(template, path)
+
+    return copy
+
+
+@pytest.fixture(autouse=True)
+def _quick_databases(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, database_copies: Callable[[Path], None]
+) -> None:
+    if request.path.name != "test_store.py":  # which is about the making itself
+        monkeypatch.setattr("bench.tracking.store._make", database_copies)

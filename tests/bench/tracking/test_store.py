@@ -24,6 +24,14 @@ FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
 needs_fork = pytest.mark.skipif(FORK is None, reason="this system has no fork")
 
 
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which nothing was logged yet."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    make_database(path)
+    return path
+
+
 def usable(path: Path) -> bool:
     """Whether an experiment can be made in it."""
     client = MlflowClient(f"sqlite:///{path}")

@@ -7,7 +7,6 @@ import math
 import multiprocessing
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -76,12 +75,6 @@ def new_journal(out: Path, run: str = "run1", **changes: object) -> Journal:
 def journal(tmp_path: Path) -> Journal:
     """A finished run of three cells: one measured, one with an infinite value, one not run."""
     return new_journal(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def database(tmp_path: Path, empty_database: Path) -> None:
-    """MLflow takes seconds to lay out a database; the tests of the store do that, here a copy will do."""
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
 
 
 def runs(out: Path, uri: str | None = None) -> tuple[MlflowClient, dict[str, object]]:
