@@ -445,7 +445,7 @@ def test_a_server_that_drips_is_given_up(
     start = time.monotonic()
     with pytest.raises(Unreachable, match=r"expected 1024 bytes per second, got \d+; tried 1 times"):
         download(Remote((url,)), tmp_path / "file.bin")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 25  # all of it takes 50
 
 
 def test_so_is_one_whose_headers_drip(raw: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,7 +454,7 @@ def test_so_is_one_whose_headers_drip(raw: Callable[..., str], tmp_path: Path, m
     start = time.monotonic()
     with pytest.raises(Unreachable, match=r"the connection broke \(TimeoutError\)"):
         download(Remote((url,)), tmp_path / "file.bin")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 25  # all of it takes 50
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_a_dead_server_costs_one_warning(
     log.best(1, tmp_path / "best.safetensors")
     assert log.memory() == {"mlflow_run_id": "1" * 32, "mlflow_uri": "somewhere"}  # it may be back after a resume
     log.end("finished")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 100
     error = capfd.readouterr().err
     assert len(error.splitlines()) == 1
     assert error.startswith("warning: MLflow at http://127.0.0.1:9 may miss some of the run")
