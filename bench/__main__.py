@@ -54,13 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
     wanted = COMMANDS[chosen][0] if chosen in COMMANDS else None
-    errors: tuple[type[Exception], ...] = (BenchError,)
+    errors: tuple[type[Exception], ...] = (BenchError, OSError)
     for command, (module, summary) in COMMANDS.items():
         if module == wanted and command not in commands.choices:  # a module may offer several
             import_module(f"bench.cli.{module}").add_parser(commands)
             from hcflow.images.io import ImageError
 
-            errors = (BenchError, ImageError)
+            errors = (BenchError, ImageError, OSError)
         if command not in commands.choices:
             commands.add_parser(command, help=summary)
     return run_command(parser, arguments, errors, "every finished image is kept; run the same command to resume")

@@ -24,6 +24,6 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).split("\n")[0]
         reason = "" if "device type" in reason or "Invalid device string" in reason else f" ({reason})"
         raise InputError(
-            f"expected auto, cpu, cuda[:N] or mps, and on this machine, got {name!r}{reason}; try --device cpu"
+            f"expected auto, cpu, cuda[:N] or mps of this machine, got {name!r}{reason}; try --device cpu"
         ) from None
     return device

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,10 +17,6 @@ settings.register_profile("repeatable", derandomize=True, deadline=None, suppres
 settings.load_profile("repeatable")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, a core for each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-if threading.current_thread() is threading.main_thread():  # a shell's background jobs, and nohup, ignore them
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, str(Path(__file__).parent / "hcflow"))  # for the helper modules there: tiny, golden_files, ..
 
 
@@ -34,7 +28,7 @@ def golden() -> Path:
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    """The same random numbers in every run, whichever tests ran before in the same process."""
+    """Seed what is loaded, so that no test depends on which ran before it; fixtures of a module seed themselves."""
     random.seed(0)
     if "numpy" in sys.modules:  # not imported for this: some tests are about what need not be loaded
         sys.modules["numpy"].random.seed(0)

@@ -88,9 +88,9 @@ def _doctor(args: argparse.Namespace) -> int:
     wrong, lacking = problems(), shortcomings(suites)
     screen = console()
     for problem in wrong:
-        screen.print(escape(f"problem: {problem}"))
+        screen.print(escape(f"problem: {problem}"), soft_wrap=True)  # a command in it can be copied
     for shortcoming in lacking:
-        screen.print(escape(f"missing: {shortcoming}"))
+        screen.print(escape(f"missing: {shortcoming}"), soft_wrap=True)
     if not wrong:
         print("the installation is fine" + ("" if lacking else ", and nothing is missing"))
     return 2 if wrong else 0

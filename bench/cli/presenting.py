@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from hcflow.cli.entry import quiet
 
 if TYPE_CHECKING:
+    from bench.records.journal import Journal
     from bench.records.tables import Table
     from bench.runs.runner import Outcome, Request
     from bench.runs.watching import Picture
@@ -21,7 +21,6 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     from bench.cli.terminal import text_options
     from bench.records.tables import build_table
     from bench.report import write_reports
-    from bench.report.figures.drawn import charts
     from bench.report.grid import build_grid
     from bench.report.text import render_text
 
@@ -44,9 +43,21 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     if tracker is not None:
         if not quiet():
             print("copying to MLflow (Ctrl-C loses nothing: python -m bench track does it later) ..", file=sys.stderr)
-        tracker.attach(outcome.journal, written, partial(charts, table))  # the last: it may wait for MLflow
+        tracker.attach(outcome.journal, written, _figures(table, outcome.journal))  # the last: it may wait for MLflow
         if not quiet():
             print(tracker.summary())
+
+
+def _figures(table: Table, journal: Journal) -> dict[str, bytes]:
+    """The charts of the data sets that a run measured something of; one that cannot be drawn costs a warning."""
+    from bench.report.figures.drawn import charts
+
+    measured = {entry.dataset for entry in journal.entries if entry.computed}
+    try:
+        return charts(table, measured) if measured else {}
+    except Exception as error:  # of matplotlib, which must not cost a run its end
+        print(f"warning: the figures for MLflow cannot be drawn ({error})", file=sys.stderr)
+        return {}
 
 
 def _part(table: Table, request: Request) -> Table:

@@ -110,24 +110,34 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check_names(args: argparse.Namespace) -> None:
-    """Refuse names that do not exist, and files that are not there, before PyTorch is loaded."""
+    """Refuse names of tables, data sets, methods and measures that do not exist, before PyTorch is loaded."""
     from bench.datasets.manifest import load_manifest, search_also
     from bench.errors import BenchError
+    from bench.methods.method import METHODS
+    from bench.metrics.metric import Measure
     from bench.suites.reading import load_suite, read_suite
 
     if args.budget is not None and not args.ablation:
-        raise BenchError("expected --ablation CASE with --budget, got --table; train with python -m hcflow train")
+        raise BenchError("expected --ablation CASE with --budget, got none; train with python -m hcflow train")
     if args.train_data and args.budget is None:
         raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
     if args.suite is not None:
         search_also(args.suite.resolve().parent)
-        read_suite(args.suite.resolve())
+        suite = read_suite(args.suite.resolve())
     else:
         suite = load_suite("1" if args.ablation else args.table.removeprefix("table"))
         if args.ablation and args.ablation != "all":
             suite.select([args.ablation])
     for name in args.dataset:
         load_manifest(name)
+    for name in args.also:
+        Measure.parse(name)
+    added = any(args.out.glob("runs/*.json"))  # whose rows of earlier runs count, too
+    for name in args.method:
+        if not (added or METHODS.knows(name)):
+            suite.select([name])
+    if args.out.exists() and not args.out.is_dir():
+        raise BenchError(f"--out: expected a folder for the records, got the file {args.out}; choose another")
     if args.weights is not None and not args.weights.is_file():
         raise BenchError(f"expected a file of weights, got {args.weights}; check the path")
 

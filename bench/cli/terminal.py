@@ -86,7 +86,8 @@ def in_blocks(
     wide = [max(cell_len(line[at]) for line in lines) + _GAP for at in range(len(heads))]
     blocks: list[list[int]] = [[]]
     for at in range(fixed, len(heads)):
-        if blocks[-1] and sum(wide[one] for one in (*range(fixed), *blocks[-1], at)) > width + _GAP:
+        together = sum(wide[one] for one in (*range(fixed), *blocks[-1], at)) - 1  # one blank after the last
+        if blocks[-1] and together > width:
             blocks.append([])
         blocks[-1].append(at)
     tables = []
@@ -115,10 +116,20 @@ def tracked(items: Iterable[T], description: str, total: int | None = None) -> I
     return track(items, description[:40], total=total, console=bar, disable=off, transient=True)
 
 
-def one_line_each(table: Table) -> Table:
-    """Cut the last column at the edge of the terminal, so that every row is one line; all rows were added."""
+def one_line_each(table: Table, width: int | None = None) -> Table:
+    """Cut the last column at the edge of the terminal, with an ellipsis, so that every row is one line.
+
+    Args:
+        table: with all its rows.
+        width: columns of the terminal; None for stdout's.
+    """
+    taken = 0
     for column in table.columns[:-1]:
+        cells = [column.header, *column.cells]
         column.no_wrap = True
-        column.min_width = max((cell_len(Text.from_markup(str(cell)).plain) for cell in column.cells), default=0)
-    table.columns[-1].no_wrap, table.columns[-1].overflow = True, "ellipsis"
+        column.min_width = max(cell_len(Text.from_markup(str(cell)).plain) for cell in cells)
+        taken += column.min_width + _GAP
+    last = table.columns[-1]
+    last.no_wrap, last.overflow = True, "ellipsis"
+    last.max_width = max(_GAP, (console().width if width is None else width) - taken - 1)
     return table

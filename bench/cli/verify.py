@@ -45,12 +45,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _verify(args: argparse.Namespace) -> int:
+    require_folder(args.folder, "records")
     from bench.runs.provenance import choose_device
     from bench.runs.sampling import Sample
     from bench.runs.verifying import verify
 
     sample = Sample.parse(args.sample)
-    require_folder(args.folder, "records")
 
     def say(place: tuple[str, str, str], images: int) -> None:
         print(f"{place[0]}, {place[1]} on {place[2]}: {images} image{'' if images == 1 else 's'}", file=sys.stderr)
@@ -71,18 +71,20 @@ def _verify(args: argparse.Namespace) -> int:
 def _print(checks: Sequence[Check]) -> None:
     from rich.markup import escape
 
-    from bench.cli.terminal import console, grid
+    from bench.cli.terminal import console, in_blocks
 
     screen = console()
-    table = grid("table", "row", "data", "images", "identical", "same digits", "different", "not checked", "since then")
+    heads = ("table", "row", "data", "images", "identical", "same digits", "different", "not checked", "since then")
+    rows = []
     places = dict.fromkeys((check.table, check.row, check.dataset) for check in checks)
     for place in places:
         mine = [check for check in checks if (check.table, check.row, check.dataset) == place]
         count = Counter(check.status for check in mine)
         images = len({check.image for check in mine if check.image})
         numbers = [str(count[status]) for status in ("identical", "same digits", "different", "not checked")]
-        table.add_row(*map(escape, place), str(images), *numbers, escape(_since(mine)))
-    screen.print(table)
+        rows.append([*place, str(images), *numbers, _since(mine)])
+    for table in in_blocks(heads, rows, screen.width, fixed=3):
+        screen.print(table)
     for check in checks:
         if check.status in ("different", "same digits"):
             what = f"{check.status}: {check.row} on {check.dataset}/{check.image}, {check.measure}"

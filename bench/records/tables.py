@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure, NotApplicable
 from bench.records import store
@@ -18,6 +19,7 @@ from bench.records.merging import merged_all
 from bench.records.own_rows import with_own_rows
 from bench.records.seen import seen
 from bench.records.trust import left_out, unsafe_measure
+from bench.runs.planning import why_not
 from bench.suites.reading import option_of
 from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
 
@@ -58,6 +60,8 @@ def build_table(suite: Suite, out: Path) -> Table:
             known = candidates.get((row.name, dataset), [])
             journal, entry, remark = _best(out, known)
             entry = entry or Entry(row.name, dataset, "not run", f"not run yet: {_command(suite, row)}")
+            if entry.reason.startswith("needs ") and not entry.restored and _can_run(row, dataset):
+                entry = replace(entry, reason=f"not run since its files are here: {_command(suite, row)}")
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
@@ -98,6 +102,14 @@ def cells_of(
         return 0.0 if journal is None else spread(out, (journal, entry), others, restored, measure)
 
     return [_Place(suite, row, entry, known, column, remark, machines).cell() for column in suite.columns]
+
+
+def _can_run(row: Row, dataset: str) -> bool:
+    """Whether nothing is missing any more here and now; not where nobody knows the data set."""
+    try:
+        return not why_not(row, load_manifest(dataset))
+    except BenchError:
+        return False
 
 
 def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple[Journal, Entry]]]:

@@ -37,7 +37,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit or "unknown (not a git checkout)",
-        "dirty": bool(_git("status", "--porcelain")) if commit else None,
+        "dirty": _changed() if commit else None,
         "python": platform.python_version(),
         "versions": versions(_PACKAGES),
         "platform": platform.platform(),
@@ -45,6 +45,12 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "processor": processor(device),
         "threads": torch.get_num_threads(),
     }
+
+
+def _changed() -> bool:
+    """Whether a tracked file differs from the commit, or the packages have a file that it does not know."""
+    tracked = _git("status", "--porcelain", "--untracked-files=no")
+    return bool(tracked or _git("status", "--porcelain", "--untracked-files=all", "--", "bench", "hcflow"))
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

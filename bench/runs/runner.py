@@ -110,8 +110,7 @@ def run(request: Request, progress: Progress, on_row: Callable[[Journal], None])
     Args:
         request: what to run.
         progress: told of every image.
-        on_row: called with the journal when the run begins, which may take a while to prepare for (tracking does), and
-            after each row on a data set.
+        on_row: called after each row on a data set with the journal (tracking hangs there).
 
     Raises:
         BenchError: unknown names, or an output folder that cannot be written; problems of single images do not raise.
@@ -122,8 +121,6 @@ def run(request: Request, progress: Progress, on_row: Callable[[Journal], None])
     started = time.monotonic()
     reasons = {(row.name, manifest.name): why_not(row, manifest) for row, manifest in places}
     runnable = [(row, manifest) for row, manifest in places if not reasons[row.name, manifest.name]]
-    if runnable:
-        on_row(journal)
     progress.plan(len(runnable), sum(len(_images(request, *place)) for place in runnable))
     problems: list[str] = []
     for row, manifest in places:

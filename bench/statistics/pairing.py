@@ -68,10 +68,13 @@ def find_systems(
         require_records(folder)
     known = [] if table else [tables_in(folder) for folder in folders]
     names = [table] if table else [name for name in known[0] if all(name in others for others in known[1:])]
-    found = {}
+    found, named_anywhere = {}, [False, False]
+    all_rows: dict[str, None] = {}
     for name in names:
         tables = {folder: build_table(suite_in(folder, name, trust).suite, folder) for folder in folders}
         rows = [_row(tables[folder], row, strict=table is not None) for folder, row in places]
+        named_anywhere = [before or bool(row) for before, row in zip(named_anywhere, rows, strict=True)]
+        all_rows |= dict.fromkeys(row.name for one in tables.values() for row in one.suite.rows)
         if all(rows):
             named = [
                 System(text, row, tables[folder]) for text, row, (folder, _) in zip(texts, rows, places, strict=True)
@@ -83,6 +86,9 @@ def find_systems(
     if measured or found:
         return next(iter((measured or found).values()))
     where = " and ".join(dict.fromkeys(str(folder) for folder, _ in places))
+    for (_, row), is_known in zip(places, named_anywhere, strict=True):
+        if names and not is_known:
+            raise unknown("row", row, all_rows, f" in {where}")
     got = ", ".join(names) or "no table of both"
     raise BenchError(f"expected a table in {where} with the rows {' and '.join(texts)}, got {got}; check the names")
 

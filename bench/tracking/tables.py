@@ -20,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from bench.records.journal import Journal
 from bench.records.merging import reproductions
@@ -77,28 +78,30 @@ class Tracker:
             self._next = None
             self.mirror(journal)
 
-    def attach(self, journal: Journal, files: Iterable[Path], draw: Callable[[], Mapping[str, bytes]] = dict) -> None:
+    def attach(
+        self, journal: Journal, files: Iterable[Path], figures: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
         """Add the rendered tables to the run of a reproduction, wait for all that is under way, and note the time.
 
         Args:
             journal: of the reproduction.
             files: of its tables.
-            draw: gives its figures, name -> content of the file.
+            figures: of them, name -> content of the file.
         """
         started = time.monotonic()
-        self._pool.submit(self._attach, journal, list(files), draw).result()
+        self._pool.submit(self._attach, journal, list(files), figures).result()
         self.waited += time.monotonic() - started
         if not self.failure:
             journal.mirrored = {"seconds": round(self.seconds, 3), "waited": round(self.waited, 3)}
             journal.save()
 
-    def _attach(self, journal: Journal, files: Iterable[Path], draw: Callable[[], Mapping[str, bytes]]) -> None:
+    def _attach(self, journal: Journal, files: Iterable[Path], figures: Mapping[str, bytes]) -> None:
         def add() -> None:
             with self._store.alone(), TemporaryDirectory() as folder:
                 parent = self._mirror(journal)
                 for path in files:
                     self._store.client().log_artifact(parent, os.fspath(path), "tables")
-                for name, content in draw().items():
+                for name, content in figures.items():
                     path = Path(folder, name)
                     path.write_bytes(content)
                     self._store.client().log_artifact(parent, os.fspath(path), "figures")

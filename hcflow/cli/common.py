@@ -40,7 +40,9 @@ def load_model(args: argparse.Namespace) -> HCFlow:
         InputError: the device is not there.
     """
     if not args.checkpoint.is_file():
-        raise CheckpointError(f"expected a checkpoint file, got {args.checkpoint}, which does not exist")
+        raise CheckpointError(
+            f"expected a checkpoint file, got {args.checkpoint}, which does not exist or is not a file"
+        )
     loading()
     from hcflow.checkpoint import load
     from hcflow.devices import choose_device
@@ -71,16 +73,15 @@ def require_task(model: HCFlow, rescaling: bool, command: str) -> None:
 def progress_bar() -> Iterator[Bar]:
     """A progress bar on stderr; it draws nothing with --quiet or where stderr is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
     with Progress(*columns, console=console, disable=quiet() or not console.is_terminal, transient=True) as bar:
         yield bar

@@ -33,13 +33,15 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """As the base class; what was given is kept for the message about it."""
-        self._given = list(sys.argv[1:] if args is None else args)
+        given = list(sys.argv[1:] if args is None else args)
+        self._given = given[: given.index("--")] if "--" in given else given
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print one line on stderr, and exit with code 2."""
         unknown = next((text for text in self._given if self._is_unknown(text)), "")
-        if unknown and " required" in message:  # it is missing because it was misspelt
+        lacking = re.search(r"arguments are required: |is required$", message)
+        if unknown and lacking:  # because it was misspelt
             print(f"error: {_unknown(self, unknown)}", file=sys.stderr)
             sys.exit(2)
         choice = re.fullmatch(_INVALID_CHOICE, message, re.DOTALL)

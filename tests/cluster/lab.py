@@ -57,6 +57,12 @@ SLOW = MethodEntry("slowly:SLOW", "Slow", "SR", (), False, "no paper", build, mo
 '''
 
 
+def heed_signals() -> None:
+    """For a process that is about to start: tests may run where Ctrl-C and hang-ups are ignored (nohup, `&`)."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Lab:
     """A folder with what runs need."""
@@ -102,7 +108,7 @@ class Lab:
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A run that goes on meanwhile."""
         command = [sys.executable, "-m", "bench", "run", "--suite", "mine.toml", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": heed_signals}
         process = subprocess.Popen(command, cwd=self.folder, env=self.environment, **pipes)  # type: ignore[call-overload]
         try:
             yield process

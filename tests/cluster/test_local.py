@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lab import IMAGES, Lab, until
+from lab import IMAGES, Lab, heed_signals, until
 
 from bench.records.journal import still_runs
 
@@ -24,7 +24,7 @@ def test_jobs_outlive_the_terminal_and_are_attached_to(tmp_path: Path) -> None:
     """Ctrl-C in a terminal reaches the whole process group, and closing it sends SIGHUP: the jobs heed neither."""
     lab = Lab.in_(tmp_path, 0.5)
     command = [sys.executable, "-m", "bench", "run", "--suite", "mine.toml", *SUBMIT, "--shards", "4"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "preexec_fn": heed_signals}
     with subprocess.Popen(command, cwd=tmp_path, env=lab.environment, start_new_session=True, **pipes) as process:  # type: ignore[call-overload]
         until(lambda: lab.restored() >= 2)
         for number in (signal.SIGINT, signal.SIGHUP):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from bench.errors import BenchError
 from bench.records.tables import Table
 from bench.report.figures import files, per_image, series
 
 
-def charts(table: Table, suffix: str = ".png") -> dict[str, bytes]:
-    """File name -> content: for each data set with results, what `python -m bench figure` draws without restoring.
+def charts(table: Table, datasets: Container[str], suffix: str = ".png") -> dict[str, bytes]:
+    """File name -> content: the charts of an HTML report as files.
 
     These are perception-distortion and temperature curves where rows have what they need, the spread over the images
-    of the first column, and the two best rows against each other. Nothing where matplotlib is missing.
+    of the first column with a direction, and the two best rows against each other, each where there are three images.
+    Nothing where matplotlib is missing.
 
     Args:
         table: with its cells.
+        datasets: names; those without results are passed over.
         suffix: .png, .svg or .pdf.
     """
     try:
@@ -24,8 +27,10 @@ def charts(table: Table, suffix: str = ".png") -> dict[str, bytes]:
     except BenchError:
         return {}
     drawn: dict[str, bytes] = {}
-    column = table.suite.columns[0].id
+    column = series.column_of(table).id
     for dataset in series.measured_datasets(table):
+        if dataset not in datasets:
+            continue
 
         def name(kind: str, of: str = dataset) -> str:
             return re.sub(r"[^A-Za-z0-9._+-]", "_", f"{kind}-{of}{suffix}")

@@ -64,7 +64,7 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
         (["--table", "9"], "expected a table of beyond, 1, 2, 3, 4"),
         (["--table", "4", "--method", "bicubik"], "did you mean Bicubic?"),
         (["--table", "4", "--dataset", "Set6"], "did you mean Set5?"),
-        (["--table", "4", "--device", "cuda:99"], "cuda[:N] or mps, and on this machine, got 'cuda:99'"),
+        (["--table", "4", "--device", "cuda:99"], "cuda[:N] or mps of this machine, got 'cuda:99'"),
         (["--ablation", "case9"], "expected a method in table1 of case1"),
     ],
 )

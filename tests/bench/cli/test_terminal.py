@@ -187,6 +187,17 @@ def test_a_wide_table_is_printed_in_blocks() -> None:
     assert len(in_blocks(heads, rows, 1000, fixed=2)) == 1
 
 
+@pytest.mark.parametrize("width", range(36, 44))
+def test_a_table_that_just_fits_is_not_folded(width: int) -> None:
+    heads = ["h" * 10, "i" * 9, "j" * 12]  # 39 columns with what lies between them, and a blank at the end
+    screen = Console(width=width, record=True, file=io.StringIO())
+    for table in in_blocks(heads, [["a", "b", "c"]], width):
+        screen.print(table)
+    lines = screen.export_text().splitlines()
+    assert all(any(head in line for line in lines) for head in heads)
+    assert max(map(len, lines)) <= width
+
+
 def test_the_summaries_are_those_of_the_commands() -> None:
     for name, (module, summary) in COMMANDS.items():
         commands = argparse.ArgumentParser().add_subparsers()

@@ -62,7 +62,7 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
     [
         (["--table", "4", "--weights", "none.pth"], "expected a file of weights, got none.pth"),
         (["--table", "3", "--weights", "mine.safetensors"], "expected a network for x8, got one for x4"),
-        (["--table", "4", "--budget", "smoke"], "expected --ablation CASE with --budget, got --table"),
+        (["--table", "4", "--budget", "smoke"], "expected --ablation CASE with --budget, got none"),
         (["--table", "4", "--as", "Mine"], "expected --weights FILE or your own method with --as"),
         (["--table", "4", "--train-data", "x"], "expected --budget with --train-data"),
         (["--ablation", "case1", "--budget", "hour"], "expected training images, got none; give --train-data DIR"),

@@ -54,6 +54,21 @@ def test_cells_without_records_say_why(tmp_path: Path) -> None:
     assert never.reason == "not run yet: python -m bench run --table 4 --method 'RRDB'"
 
 
+def test_what_was_missing_then_and_is_here_now_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_run(tmp_path, "needs data Set5")
+    for name in ("baby", "bird", "butterfly", "head", "woman"):
+        path = tmp_path / "data/Set5/HR" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.setenv("HCFLOW_DATA", str(tmp_path / "data"))
+    assert psnr(tmp_path).reason == "not run since its files are here: python -m bench run --table 4 --method 'Bicubic'"
+    not_run(tmp_path, "needs weights X")  # of a run that failed for another reason
+    monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
+    assert psnr(tmp_path).reason == "needs weights X"
+
+
 def test_the_newest_measurement_counts_and_outlives_a_later_absence(tmp_path: Path) -> None:
     bicubic(tmp_path, five(27.0), code="old")
     bicubic(tmp_path, five(28.42), code="new")

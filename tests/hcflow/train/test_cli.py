@@ -127,7 +127,7 @@ def one_line_error(capsys):
         (("--save-every", "-1"), "expected --save-every >= 0, got -1"),
         (("--precision", "tf32"), "expected --precision fp32 or bf16 on a CPU, got tf32"),
         (("--data", __file__), "which is a file; check the path"),
-        (("--device", "cuda:99"), "expected auto, cpu, cuda[:N] or mps, and on this machine, got 'cuda:99'"),
+        (("--device", "cuda:99"), "expected auto, cpu, cuda[:N] or mps of this machine, got 'cuda:99'"),
         (("--init", "none.pth"), "expected a checkpoint file, got none.pth"),
         (("--vgg19", "none.pth"), "expected torchvision's vgg19-dcbb9e9d.pth for the perceptual loss, got none.pth"),
         (("--budget", "paper"), "expected training images, got none; give folders with --data DIR"),
