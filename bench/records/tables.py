@@ -59,8 +59,10 @@ def build_table(suite: Suite, out: Path) -> Table:
         for dataset in datasets:
             known = candidates.get((row.name, dataset), [])
             journal, entry, remark = _best(out, known)
-            entry = entry or Entry(row.name, dataset, "not run", f"not run yet: {_command(suite, row)}")
-            if entry.reason.startswith("needs ") and not entry.restored and _can_run(row, dataset):
+            if entry is None:
+                why = _lacks(row, dataset) or f"not run yet: {_command(suite, row)}"
+                entry = Entry(row.name, dataset, "not run", why)
+            elif entry.reason.startswith("needs ") and not entry.restored and _lacks(row, dataset) == "":
                 entry = replace(entry, reason=f"not run since its files are here: {_command(suite, row)}")
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
@@ -104,12 +106,12 @@ def cells_of(
     return [_Place(suite, row, entry, known, column, remark, machines).cell() for column in suite.columns]
 
 
-def _can_run(row: Row, dataset: str) -> bool:
-    """Whether nothing is missing any more here and now; not where nobody knows the data set."""
+def _lacks(row: Row, dataset: str) -> str | None:
+    """Why a row cannot run here and now; empty where it can, None where the data set is not known."""
     try:
-        return not why_not(row, load_manifest(dataset))
+        return why_not(row, load_manifest(dataset))
     except BenchError:
-        return False
+        return None
 
 
 def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple[Journal, Entry]]]:

@@ -51,7 +51,7 @@ def test_cells_without_records_say_why(tmp_path: Path) -> None:
     not_run(tmp_path, "needs data Set5")
     assert (psnr(tmp_path).verdict, psnr(tmp_path).reason) == ("not run", "needs data Set5")
     never = psnr(tmp_path, row="RRDB")
-    assert never.reason == "not run yet: python -m bench run --table 4 --method 'RRDB'"
+    assert never.reason.startswith("needs weights RRDB_PSNR_x4: by hand")  # told by this machine, not by a run
 
 
 def test_what_was_missing_then_and_is_here_now_is_not_asked_for(
@@ -64,6 +64,8 @@ def test_what_was_missing_then_and_is_here_now_is_not_asked_for(
         path.touch()
     monkeypatch.setenv("HCFLOW_DATA", str(tmp_path / "data"))
     assert psnr(tmp_path).reason == "not run since its files are here: python -m bench run --table 4 --method 'Bicubic'"
+    ours = "HCFlow (ours, 6000 steps)"
+    assert psnr(tmp_path, row=ours).reason == f"not run yet: python -m bench run --table 4 --method '{ours}'"
     not_run(tmp_path, "needs weights X")  # of a run that failed for another reason
     monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
     assert psnr(tmp_path).reason == "needs weights X"
