@@ -22,9 +22,10 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
     from bench.records.tables import build_table
     from bench.report import write_reports
     from bench.report.grid import build_grid
+    from bench.report.lacking import as_of_now
     from bench.report.text import render_text
 
-    table = build_table(request.suite, request.out)
+    table = as_of_now(build_table(request.suite, request.out))
     grid = build_grid(table)
     written = write_reports(grid, request.out, request.out)
     if outcome.fallback:

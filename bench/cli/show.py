@@ -41,11 +41,13 @@ def _show(args: argparse.Namespace) -> int:
     from bench.records.tables import build_table
     from bench.report import FORMATS
     from bench.report.grid import build_grid
+    from bench.report.lacking import as_of_now
     from bench.report.latex import render_latex
     from bench.report.text import render_text
 
     require_records(args.out)
-    grid = build_grid(build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out))
+    table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
+    grid = build_grid(as_of_now(table))
     if args.format == "text":
         print(render_text(grid, **text_options()), end="")
     elif args.format == "tex":

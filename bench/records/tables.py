@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.datasets.manifest import load_manifest
 from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure, NotApplicable
 from bench.records import store
@@ -19,11 +18,20 @@ from bench.records.merging import merged_all
 from bench.records.own_rows import with_own_rows
 from bench.records.seen import seen
 from bench.records.trust import left_out, unsafe_measure
-from bench.runs.planning import why_not
 from bench.suites.reading import option_of
 from bench.suites.suite import Column, Row, Suite, measures_of, temperature_of
 
-__all__ = ["Cell", "Image", "Table", "build_table", "cells_of", "finite", "shown_entries", "suite_with_runs"]
+__all__ = [
+    "Cell",
+    "Image",
+    "Table",
+    "build_table",
+    "cells_of",
+    "command_of",
+    "finite",
+    "shown_entries",
+    "suite_with_runs",
+]
 
 
 def suite_with_runs(suite: Suite, journals: Iterable[Journal], trust: bool = False) -> Suite:
@@ -59,11 +67,7 @@ def build_table(suite: Suite, out: Path) -> Table:
         for dataset in datasets:
             known = candidates.get((row.name, dataset), [])
             journal, entry, remark = _best(out, known)
-            if entry is None:
-                why = _lacks(row, dataset) or f"not run yet: {_command(suite, row)}"
-                entry = Entry(row.name, dataset, "not run", why)
-            elif entry.reason.startswith("needs ") and not entry.restored and _lacks(row, dataset) == "":
-                entry = replace(entry, reason=f"not run since its files are here: {_command(suite, row)}")
+            entry = entry or Entry(row.name, dataset, "not run", f"not run yet: {command_of(suite, row)}")
             runs = [one for one in known if one[0] is not journal] if journal is not None else []
             cells += cells_of(suite, row, out, entry, remark, journal, runs)
     used = {run for cell in cells for run in cell.runs}
@@ -104,14 +108,6 @@ def cells_of(
         return 0.0 if journal is None else spread(out, (journal, entry), others, restored, measure)
 
     return [_Place(suite, row, entry, known, column, remark, machines).cell() for column in suite.columns]
-
-
-def _lacks(row: Row, dataset: str) -> str | None:
-    """Why a row cannot run here and now; empty where it can, None where the data set is not known."""
-    try:
-        return why_not(row, load_manifest(dataset))
-    except BenchError:
-        return None
 
 
 def _candidates(journals: Iterable[Journal]) -> dict[tuple[str, str], list[tuple[Journal, Entry]]]:
@@ -223,7 +219,7 @@ class _Place:
         problem = missing or self.entry.reason
         if value is None:
             why = f"not applicable: {excluded[0]}" if excluded else ""
-            unasked = "" if self._restored(measures[0]) else f"not measured yet: {_command(self.suite, self.row)}"
+            unasked = "" if self._restored(measures[0]) else f"not measured yet: {command_of(self.suite, self.row)}"
             return "not run", missing or why or problem or unasked or "no image is measured yet: run it again to resume"
         if value.n < self.entry.total:
             part = f"{value.n} of {self.entry.total} images"
@@ -258,7 +254,8 @@ class _Place:
         return frozenset(runs)
 
 
-def _command(suite: Suite, row: Row) -> str:
+def command_of(suite: Suite, row: Row) -> str:
+    """The command that runs a row."""
     return f"python -m bench run {option_of(suite)} --method '{row.name}'"
 
 

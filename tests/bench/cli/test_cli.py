@@ -81,7 +81,7 @@ def test_bad_input_is_one_line_and_code_2(
 def test_an_output_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert run(tmp_path / "file", "--table", "4") == 2
-    assert "expected a place to write to" in capsys.readouterr().err
+    assert "--out: expected a folder for the records, got the file" in capsys.readouterr().err
 
 
 def test_a_data_root_that_does_not_exist_is_not_taken_for_missing_data(
@@ -95,8 +95,7 @@ def test_a_data_root_that_does_not_exist_is_not_taken_for_missing_data(
 def test_a_missing_data_set_is_a_cell_not_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--table", "4", "--method", "bicubic", "--dataset", "Set5", "Sample", "--limit", "1") == 0
     printed = capsys.readouterr().out
-    assert "needs data Set5" in printed
-    assert "python -m bench data" in printed
+    assert "python -m bench data fetch Set5" in " ".join(printed.split())
     assert "1 of 3 images" in printed
 
 
@@ -120,7 +119,7 @@ def test_an_ablation_is_that_row_alone_with_its_published_values(
     assert run(tmp_path, "--ablation", "case5", "--dataset", "Sample") == 2  # no weights of it were ever released
     printed = capsys.readouterr().out
     assert printed.startswith("Nothing could run. The first reason: needs weights HCFlow_case5_x4")
-    assert "case5 (Sample): needs weights" in " ".join(printed.split())
+    assert "case5 (all data sets): needs weights" in " ".join(printed.split())
     assert "case5, paper: DIV2K PSNR (RGB), τ=0 " in printed
     assert not any(f"case{number}" in printed for number in range(1, 5))
 

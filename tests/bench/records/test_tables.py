@@ -18,6 +18,7 @@ from bench.metrics.metric import NotApplicable
 from bench.records.store import Writer
 from bench.records.tables import Cell, build_table
 from bench.report.grid import build_grid
+from bench.report.lacking import as_of_now
 from bench.report.machine import render_json
 from bench.report.text import render_text
 from bench.suites.suite import Note
@@ -51,24 +52,30 @@ def test_cells_without_records_say_why(tmp_path: Path) -> None:
     not_run(tmp_path, "needs data Set5")
     assert (psnr(tmp_path).verdict, psnr(tmp_path).reason) == ("not run", "needs data Set5")
     never = psnr(tmp_path, row="RRDB")
-    assert never.reason.startswith("needs weights RRDB_PSNR_x4: by hand")  # told by this machine, not by a run
+    assert never.reason == "not run yet: python -m bench run --table 4 --method 'RRDB'"
 
 
 def test_what_was_missing_then_and_is_here_now_is_not_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def reason(row: str) -> str:
+        return as_of_now(build_table(TABLE4, tmp_path)).cell(row, "Set5", "psnr_y").reason
+
+    ours = "HCFlow (ours, 6000 steps)"
     not_run(tmp_path, "needs data Set5")
+    assert reason("Bicubic").startswith("needs data Set5: python -m bench data fetch")
+    assert reason(ours).startswith("needs data Set5: ")  # told by this machine, not by a run
+    assert reason("RRDB").startswith("needs weights RRDB_PSNR_x4: by hand")
     for name in ("baby", "bird", "butterfly", "head", "woman"):
         path = tmp_path / "data/Set5/HR" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     monkeypatch.setenv("HCFLOW_DATA", str(tmp_path / "data"))
-    assert psnr(tmp_path).reason == "not run since its files are here: python -m bench run --table 4 --method 'Bicubic'"
-    ours = "HCFlow (ours, 6000 steps)"
-    assert psnr(tmp_path, row=ours).reason == f"not run yet: python -m bench run --table 4 --method '{ours}'"
-    not_run(tmp_path, "needs weights X")  # of a run that failed for another reason
-    monkeypatch.setenv("HCFLOW_DATA", str(tmp_path))
-    assert psnr(tmp_path).reason == "needs weights X"
+    command = "python -m bench run --table 4 --method"
+    assert reason("Bicubic") == f"not run since its files are here: {command} 'Bicubic'"
+    assert reason(ours) == f"not run yet: {command} '{ours}'"
+    not_run(tmp_path, "an error of the method")
+    assert reason("Bicubic") == "an error of the method"
 
 
 def test_the_newest_measurement_counts_and_outlives_a_later_absence(tmp_path: Path) -> None:
