@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.cli.explain import counted
+from bench.cli.options import named_suite
 from bench.errors import BenchError
 from hcflow.cli.entry import say
 
@@ -30,7 +31,7 @@ def explain_row(args: argparse.Namespace) -> int:
     from bench.runs.provenance import choose_device
     from bench.runs.searching import explain
 
-    suite = _suite(args)
+    suite = named_suite(args.table, args.suite)
     rows = suite.select([args.row])
     if len(rows) != 1:
         raise BenchError(f"--row: expected one row, got {', '.join(row.name for row in rows)}; name one of them")
@@ -47,16 +48,6 @@ def explain_row(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(suite, row, names, [one.name for one in others], found)))
     return 0
-
-
-def _suite(args: argparse.Namespace) -> Suite:
-    from bench.datasets.manifest import search_also
-    from bench.suites.reading import load_suite, read_suite
-
-    if args.suite:
-        search_also(args.suite.resolve().parent)
-        return read_suite(args.suite.resolve())
-    return load_suite(args.table.removeprefix("table"))
 
 
 def _present(suite: Suite, name: str) -> Manifest:

@@ -150,8 +150,7 @@ def _chart(args: argparse.Namespace, table: Table, dataset: str, suffix: str) ->
             )
         return files.plots([plot], suffix), _told(table, [plot])
     if args.kind == "temperature":
-        found = [series.temperature_curve(table, dataset, metric) for metric in series.CURVES]
-        plots = [plot for plot in found if plot is not None]
+        plots = series.temperature_curves(table, dataset)
         if not plots:
             raise BenchError(
                 f"expected a row with results at two temperatures or more on {dataset}, got none; "

@@ -52,18 +52,23 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def suite_of(table: str | None, file: Path | None, out: Path, trust: bool = False) -> Suite:
-    """The suite of `--table` or `--suite`, with the rows and columns that earlier runs in the folder added."""
+def named_suite(table: str | None, file: Path | None) -> Suite:
+    """The suite of `--table` or `--suite` as its file has it; data sets beside that file can be named from then on."""
     from bench.datasets.manifest import search_also
-    from bench.records.journal import load_journals
-    from bench.records.tables import suite_with_runs
     from bench.suites.reading import load_suite, read_suite
 
-    if file is not None:
-        search_also(file.resolve().parent)
-        suite = read_suite(file.resolve())
-    else:
-        suite = load_suite((table or "").removeprefix("table"))
+    if file is None:
+        return load_suite((table or "").removeprefix("table"))
+    search_also(file.resolve().parent)
+    return read_suite(file.resolve())
+
+
+def suite_of(table: str | None, file: Path | None, out: Path, trust: bool = False) -> Suite:
+    """The suite of `--table` or `--suite`, with the rows and columns that earlier runs in the folder added."""
+    from bench.records.journal import load_journals
+    from bench.records.tables import suite_with_runs
+
+    suite = named_suite(table, file)
     return suite_with_runs(suite, load_journals(out, suite.name), trust)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, add_trust, one_of, positive, suite_of
+from bench.cli.options import add_out, add_suite, add_table, add_trust, named_suite, one_of, positive, suite_of
 from bench.cli.sharing_options import add_sharing, check
 from hcflow.cli.entry import loading, quiet, subparser
 
@@ -111,26 +111,21 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check_names(args: argparse.Namespace) -> None:
     """Refuse names of tables, data sets, methods and measures that do not exist, before PyTorch is loaded."""
-    from bench.datasets.manifest import load_manifest, search_also
+    from bench.datasets.manifest import load_manifest
     from bench.errors import BenchError
     from bench.methods.method import METHODS
     from bench.metrics.metric import Measure
-    from bench.suites.reading import load_suite, read_suite
 
     if args.budget is not None and not args.ablation:
         raise BenchError("expected --ablation CASE with --budget, got none; train with python -m hcflow train")
     if args.train_data and args.budget is None:
         raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
-    if args.suite is not None:
-        search_also(args.suite.resolve().parent)
-        suite = read_suite(args.suite.resolve())
-    else:
-        suite = load_suite("1" if args.ablation else args.table.removeprefix("table"))
-        if args.ablation and args.ablation != "all":
-            suite.select([args.ablation])
+    suite = named_suite("1" if args.ablation else args.table, args.suite)
+    if args.ablation and args.ablation != "all":
+        suite.select([args.ablation])
     for name in args.dataset:
         load_manifest(name)
-    for name in args.also:
+    for name in args.also:  # and import it: what this command names is not left out, see bench.records.trust
         Measure.parse(name)
     added = any(args.out.glob("runs/*.json"))  # whose rows of earlier runs count, too
     for name in args.method:
@@ -188,12 +183,9 @@ def _shared(args: argparse.Namespace, suite: Suite) -> int:
 def _suite(args: argparse.Namespace) -> Suite:
     """The table with what earlier runs and this command add to it."""
     from bench.methods.method import METHODS
-    from bench.metrics.metric import Measure
     from bench.runs.own_weights import is_module
 
     # what this command names is not left out, as what a journal names is: see bench.records.trust
-    for text in args.also:
-        Measure.parse(text)
     for text in filter(is_module, args.method):
         METHODS.find(text)
     suite = suite_of("1" if args.ablation else args.table, args.suite, args.out, args.trust)
@@ -204,9 +196,8 @@ def _request(args: argparse.Namespace, suite: Suite, rows: tuple[Row, ...], devi
     from bench.records.own_rows import as_json
     from bench.runs.provenance import choose_device
     from bench.runs.runner import Request
-    from bench.suites.reading import load_suite, read_suite
 
-    original = read_suite(args.suite.resolve()) if args.suite else load_suite(suite.name.removeprefix("table"))
+    original = named_suite(suite.name, args.suite)
     chosen = choose_device(device or args.device)
     added = as_json(original, rows)
     return Request(suite, rows, args.dataset, args.limit, chosen, args.out, added, args.also, args.keep_images)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench.suites.suite import Suite
 
 _PROGRAM = "bench.__main__:main"  # what runs a part's command line
-_PER_PROCESS = 4  # parts for each process, where nothing else is asked for: whoever is early does another
+_PER_PROCESS = 4  # parts for each process, by default: a process that is done early does another
 _LEAST = 20.0  # seconds: smaller parts would mostly load networks
 
 
@@ -79,7 +79,7 @@ def _progress(out: Path, submission: str, number: int, count: int) -> PartProgre
 
 
 def _part_to_do(args: argparse.Namespace, request: Request) -> tuple[Submission, int]:
-    """The submission and the part of `--part`, or those of `--shard`, which are made by whoever comes first."""
+    """The submission and the part of `--part`, or those of `--shard`, which the first process makes."""
     from bench.runs import submissions
     from bench.runs.shards import images_of, plan
 

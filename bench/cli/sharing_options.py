@@ -28,7 +28,7 @@ def add_sharing(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--retry-failed", action="store_true", help="resubmit its failed parts, and watch")
     group.add_argument("--shard", type=_fraction, metavar="K/N", help="do only the K-th of N parts, in this process")
     group.add_argument("--no-report", action="store_true", help="measure and record; no table, no MLflow")
-    group.add_argument("--part", type=_part, help=argparse.SUPPRESS)  # ID:NUMBER, how a job is told what to do
+    group.add_argument("--part", type=_part, help=argparse.SUPPRESS)  # ID:NUMBER, the part of a job
 
 
 def check(args: argparse.Namespace) -> None:

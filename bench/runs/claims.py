@@ -1,4 +1,4 @@
-"""One process at a time per image: whoever else wants it does others first, and then finds it recorded.
+"""One process at a time per image: another that wants it does other images first, and then finds it recorded.
 
 A claim is a lock of the operating system on a file beside the records, so a process that dies gives up its claims,
 however it dies. Where the file system knows no locks, nobody is kept out: an image may then be measured twice, with

@@ -31,7 +31,9 @@ class Parser(argparse.ArgumentParser):
 
     _given: Sequence[str] = ()
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def parse_known_args(  # type: ignore[override]  # the base class's overloads tell kinds of namespaces apart
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """As the base class; what was given is kept for the message about it."""
         given = list(sys.argv[1:] if args is None else args)
         self._given = given[: given.index("--")] if "--" in given else given

@@ -1,4 +1,4 @@
-"""Charts of a table as inline SVG for its HTML report; each with its values as a table, for whoever prefers that."""
+"""Charts of a table as inline SVG for its HTML report; each with its values as a table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from bench.records.tables import Table
 from bench.report.figures import image_charts, page, svg
 from bench.report.figures.per_image import best_pair, pair, ranked
 from bench.report.figures.series import (
-    CURVES,
     Axis,
     Plot,
     Point,
     Series,
     column_of,
     measured_datasets,
-    temperature_curve,
+    temperature_curves,
 )
 from bench.report.figures.series import perception_distortion as _perception_distortion
 from bench.report.figures.svg import Box, Frame, Scale
@@ -70,8 +69,7 @@ def perception_distortion(table: Table, dataset: str, before: str = "") -> Marku
 
 def temperature(table: Table, dataset: str) -> Markup:
     """Curves of PSNR, LPIPS, diversity and consistency, for networks with three temperatures or more: a chart each."""
-    found = [temperature_curve(table, dataset, metric) for metric in CURVES]
-    plots = [plot for plot in found if plot and max(len(one.points) for one in plot.series) > 2]
+    plots = [plot for plot in temperature_curves(table, dataset) if max(len(one.points) for one in plot.series) > 2]
     return Markup("").join(
         _figure(page.name(table, "tau", dataset, plot.y.title), f"{plot.y.title} against temperature, {dataset}", plot)
         for plot in plots

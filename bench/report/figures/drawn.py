@@ -38,9 +38,9 @@ def charts(table: Table, datasets: Container[str], suffix: str = ".png") -> dict
         plot = series.perception_distortion(table, dataset)
         if plot is not None:
             drawn[name("perception-distortion")] = files.plots([plot], suffix)
-        curves = [series.temperature_curve(table, dataset, metric) for metric in series.CURVES]
-        if any(curves):
-            drawn[name("temperature")] = files.plots([curve for curve in curves if curve is not None], suffix)
+        curves = series.temperature_curves(table, dataset)
+        if curves:
+            drawn[name("temperature")] = files.plots(curves, suffix)
         ranked = per_image.ranked(table, dataset, column)
         if ranked:
             drawn[name("spread")] = files.spread(ranked, dataset, suffix)

@@ -115,6 +115,12 @@ def perception_distortion(table: Table, dataset: str) -> Plot | None:
     return _plot(table, dataset, "psnr", "lpips")
 
 
+def temperature_curves(table: Table, dataset: str) -> list[Plot]:
+    """The curves of CURVES that there are."""
+    found = (temperature_curve(table, dataset, metric) for metric in CURVES)
+    return [plot for plot in found if plot is not None]
+
+
 def temperature_curve(table: Table, dataset: str, metric: str) -> Plot | None:
     """A metric against temperature, for the networks that were measured at two temperatures or more."""
     plots = []
