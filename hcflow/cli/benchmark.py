@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parsers"]
 
+_PRECISIONS = ("fp32", "tf32", "bf16")
+
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `benchmark`."""
@@ -25,7 +27,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "Time training steps in every mode.",
         "examples:\n"
         "  python -m hcflow benchmark --recipe sr_x4                      on a GPU, at the paper's batch\n"
-        "  python -m hcflow benchmark --recipe rescale_x4 --batch 2 --steps 3 --device cpu",
+        "  python -m hcflow benchmark --recipe rescale_x4 --batch 2 --steps 3 --device cpu --precision fp32",
         "Print ms per step, images per second, GFLOP per step and their share of what 3x3 convolutions reach on this\n"
         "device, and peak memory, of a recipe's last stage for each precision, with and without\n"
         "recomputation; and the ratio of step time with the loader to that with a fixed batch.",
@@ -36,6 +38,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("--steps", type=int, default=10, metavar="N", help="timed steps per mode (default: 10)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="images for the loader (default: made up)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    parser.add_argument(
+        "--precision", nargs="+", choices=_PRECISIONS, metavar="NAME", help="only fp32, tf32 or bf16 (default: all)"
+    )
     parser.add_argument("--compile", action="store_true", help="also with torch.compile")
     parser.add_argument("--json", action="store_true", help="one JSON object per mode instead of a table")
     parser.set_defaults(run=_benchmark)
@@ -60,7 +65,8 @@ def _benchmark(args: argparse.Namespace) -> int:
     if not args.json:
         print("| precision | memory saving | ms/step | images/s | GFLOP | share of peak | MiB | loader / fixed batch |")
         print("|---|---|---:|---:|---:|---:|---:|---:|")
-    for timing in measure(chosen, modes_for(kind, args.compile), args.device, args.steps, args.data):
+    modes = modes_for(kind, args.compile, args.precision)
+    for timing in measure(chosen, modes, args.device, args.steps, args.data):
         print(_as_json(timing) if args.json else _as_row(timing), flush=True)
     return 0
 

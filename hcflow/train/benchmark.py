@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hcflow.data.cache import image_files, open_cache
+from hcflow.errors import InputError
 from hcflow.images.io import write_png
 from hcflow.nets.dense import convolve
 from hcflow.train.data import Batch, Patches, prefetched
@@ -69,9 +70,23 @@ class Timing:
         return statistics.median(self.with_loader) / self.median
 
 
-def modes_for(device: str, compiled: bool) -> list[ComputeOptions]:
-    """The modes that make sense on a kind of device."""
-    precisions = tuple(one for one in PRECISIONS if one != "tf32" or device == "cuda")
+def modes_for(device: str, compiled: bool, wanted: Sequence[Precision] | None = None) -> list[ComputeOptions]:
+    """The modes that make sense on a kind of device.
+
+    Args:
+        device: cpu, cuda or mps.
+        compiled: also with torch.compile.
+        wanted: only these precisions; None: all.
+
+    Raises:
+        InputError: none of them makes sense there.
+    """
+    sensible = tuple(one for one in PRECISIONS if one != "tf32" or device == "cuda")
+    precisions = tuple(one for one in sensible if wanted is None or one in wanted)
+    if not precisions:
+        raise InputError(
+            f"--precision: expected one of {', '.join(sensible)} on {device}, got {' '.join(wanted or ())}"
+        )
     modes = [ComputeOptions(precision, recompute) for recompute in (False, True) for precision in precisions]
     return modes + [replace(mode, compile=True) for mode in modes[: len(precisions)] if compiled]
 

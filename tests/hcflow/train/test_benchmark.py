@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from training_tools import ONE, nll_stage
 
 from hcflow.config import ConditionerConfig, Config
+from hcflow.errors import InputError
 from hcflow.model import HCFlow
 from hcflow.train.benchmark import Timing, convolution_peak, measure, modes_for
 from hcflow.train.data import Batch
@@ -56,6 +57,9 @@ def test_modes_of_a_device():
     assert {one.precision for one in modes_for("cpu", compiled=False)} == {"fp32", "bf16"}
     assert {one.precision for one in modes_for("cuda", compiled=False)} == {"fp32", "tf32", "bf16"}
     assert sum(one.compile for one in modes_for("cuda", compiled=True)) == 3
+    assert [one.recompute for one in modes_for("cpu", compiled=False, wanted=["fp32"])] == [False, True]
+    with pytest.raises(InputError, match="expected one of fp32, bf16 on cpu, got tf32"):
+        modes_for("cpu", compiled=False, wanted=["tf32"])
 
 
 @pytest.mark.slow
