@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,7 +95,9 @@ CPU cores train at the budget "small"; `hcflow_small` is the last row of Table 1
 
 
 def recipe(name: str) -> Recipe:
-    """A recipe by name, or from a TOML file (keys `name`, `preset` or `network`, `stages`, `init`).
+    """A recipe by name, or from a TOML file (keys `name`, `preset` and/or `network`, `stages`, `init`).
+
+    With both, `network` says what is different from the preset.
 
     Raises:
         ConfigError: no such name or file; the message lists the choices; or a key or value in the file is wrong.
@@ -105,7 +108,20 @@ def recipe(name: str) -> Recipe:
         guess = suggestion(name, RECIPES)
         raise ConfigError(f"unknown recipe {name!r}; {guess}choose from {', '.join(RECIPES)}, or give a .toml file")
     data = read_toml(Path(name))
-    return build(_File, data, name).recipe(Path(name).stem)
+    return build(_File, _completed(data), name).recipe(Path(name).stem)
+
+
+def _completed(data: object) -> object:
+    """A recipe file's data, with what its preset says of the network where `network` does not."""
+    if not isinstance(data, dict) or not isinstance(changes := data.get("network"), dict):
+        return data
+    preset = (PRESETS | CASES).get(str(data.get("preset")))
+    if preset is None:
+        return data
+    network = json.loads(preset.to_json())
+    if isinstance(conditioner := changes.get("conditioner"), dict):
+        changes = changes | {"conditioner": network["conditioner"] | conditioner}
+    return {key: value for key, value in data.items() if key != "preset"} | {"network": network | changes}
 
 
 @dataclass(frozen=True)
@@ -120,8 +136,8 @@ class _File:
 
     def recipe(self, stem: str) -> Recipe:
         known = PRESETS | CASES
-        if (self.preset is None) == (self.network is None):
-            raise ConfigError(f"{stem}: expected either preset or network, got {'both' if self.preset else 'neither'}")
+        if self.preset is None and self.network is None:
+            raise ConfigError(f"{stem}: expected preset or network, got neither")
         if self.preset is not None and self.preset not in known:
             guess = suggestion(self.preset, known)
             raise ConfigError(f"{stem}: unknown preset {self.preset!r}; {guess}choose from {', '.join(known)}")

@@ -1,6 +1,7 @@
 """Recipes: the paper's numbers, budgets that keep them in proportion, and errors that name the key."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -143,8 +144,9 @@ def test_recipe_files(tmp_path):
         ("case5", "case9", "unknown preset 'case9'; did you mean case[1-5][?] choose from sr_x4"),
         ("halve_at", "halve", "unknown key 'halve'"),
         ("iterations = 100\nlearning_rate = 1e-4", "", "the keys 'iterations', 'learning_rate', which are missing"),
-        ('preset = "case5"', 'preset = "case5"\nnetwork = { K = 4 }', "expected either preset or network, got both"),
-        ('preset = "case5"', "", "expected either preset or network, got neither"),
+        ('preset = "case5"', "", "expected preset or network, got neither"),
+        ('preset = "case5"', 'preset = "case5"\nnetwork = { k = 4 }', "network: unknown key 'k'; choose from"),
+        ('preset = "case5"', 'preset = "case9"\nnetwork = { K = 4 }', "unknown preset 'case9'"),
         ('preset = "case5"', "network = { k = 4 }", "network: unknown key 'k'; choose from"),
         ("[50]", "50", "expected a list, got 50"),
         ("nll = 1.0", "nll = 0.0", "expected a weight above 0"),
@@ -216,3 +218,14 @@ def test_unknown_names_list_the_choices(tmp_path):
 def test_losses_that_are_no_table_take_no_weights():
     with pytest.raises(ConfigError, match="losses: expected an object, got list"):
         RECIPES["sr_x4"].with_settings(["losses=[1]", "losses.nll=1"])
+
+
+def test_a_file_can_change_a_presets_network(tmp_path):
+    """So a rescaling network of other sizes can be written, too: TOML has no null for its missing noise."""
+    path = tmp_path / "mine.toml"
+    text = FILE.replace('preset = "case5"', 'preset = "rescale_x4"\nnetwork = { K = 2, conditioner = { growth = 8 } }')
+    path.write_text(text.replace("{ nll = 1.0 }", "{ pixel_hr = 1.0, pixel_lr = 8, latent = 1e-5 }"))
+    preset = PRESETS["rescale_x4"]
+    expected = replace(preset, K=2, conditioner=replace(preset.conditioner, growth=8))
+    assert recipe(str(path)).network == expected
+    assert expected.q is None
