@@ -5,6 +5,7 @@ $HCFLOW_WEIGHTS/<folder>/<file>      (else the user cache)
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,6 @@ from typing import Literal
 from bench.contents import Contents, Kind, read_contents
 from bench.downloads.digests import DigestRecord, file_digest
 from bench.errors import BenchError
-from bench.registry import unknown
 from bench.roots import weights_root
 from bench.structured import build
 from hcflow import trained
@@ -110,12 +110,20 @@ def weight_names() -> list[str]:
 
 
 def weight_entry(name: str) -> WeightEntry:
-    """The entry of that id, or of a file of your own (an absolute path); else an error that lists the choices."""
+    """The entry of that id, or of a file of your own (an absolute path); else an error that guesses which one was meant."""
     if Path(name).is_absolute():
         return WeightEntry(name, name, "your own row", "that of its training", note="train it again")
     if name not in weight_entries():
-        raise unknown("weight entry", name, weight_names())
+        raise _unknown(name)
     return weight_entries()[name]
+
+
+def _unknown(name: str) -> BenchError:
+    """The error for an entry that does not exist: those of a similar name, since a list of all fills a screen."""
+    folded = {one.casefold(): one for one in weight_names()}
+    near = [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=3)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+    return BenchError(f"expected a weight entry, got {name!r}{hint} python -m bench weights list shows all")
 
 
 def resolve(name: str) -> Path:

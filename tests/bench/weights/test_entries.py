@@ -103,8 +103,10 @@ def test_a_missing_file_says_how_to_get_it(root: Path) -> None:
         weights.resolve("known")
     with pytest.raises(BenchError, match=r"^needs weights nobody: its authors published no weights$"):
         weights.resolve("nobody")
-    with pytest.raises(BenchError, match="expected a weight entry of known, prefix, counted, nobody"):
+    with pytest.raises(BenchError, match=r"^expected a weight entry, got 'other'; python -m bench weights list shows"):
         weights.resolve("other")
+    with pytest.raises(BenchError, match=r"got 'Knwn'; did you mean known\? python -m bench weights list shows all$"):
+        weights.resolve("Knwn")
 
 
 def test_only_the_known_file_resolves(root: Path) -> None:
