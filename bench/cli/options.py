@@ -95,8 +95,17 @@ def _recorded(name: str, out: Path) -> bool:
 
 def positive(text: str) -> int:
     """A whole number from 1."""
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text[:40]!r}")
+    return _whole(text, 1)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text[:20]) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text[:40]!r}")
     return int(text[:20])
 
 

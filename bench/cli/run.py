@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, add_trust, named_suite, one_of, positive, suite_of
-from bench.cli.sharing_options import add_sharing, check
+from bench.cli.options import add_out, add_suite, add_table, add_trust, named_suite, one_of, positive, suite_of, whole
+from bench.cli.sharing_options import add_sharing, check, seeds_of
 from hcflow.cli.entry import loading, quiet, subparser
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ examples:
   python -m bench run --table 2 --dataset Sample --also niqe@live brisque@live
   python -m bench run --ablation case5                    the row of table 1
   python -m bench run --ablation case5 --budget smoke     the same, with weights trained for a few seconds
+  python -m bench run --ablation case5 --budget smoke --seed 0 1    twice, so that the noise of training is seen
   python -m bench run --table 4 --weights my.safetensors --as "My network"
   python -m bench run --table 4 --method spandrel:SwinIR.pth
   python -m bench run --suite mine.toml                   your own table
@@ -72,6 +73,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DIR",
         help="training images for --budget (default for smoke: Sample)",
     )
+    custom.add_argument("--seed", nargs="+", action="append", default=[], type=whole, metavar="N", help=_SEED)
     parser.add_argument("--fetch", action="store_true", help="first download the table's data sets that are missing")
     add_out(parser)
     add_trust(parser)
@@ -81,6 +83,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 _METHOD = "only these rows: a row (HCFlow), all rows of a method (hcflow), spandrel:FILE, onnx:FILE or module:object"
 _ALSO = "additional measures, such as niqe@live or pyiqa:dists"
+_SEED = "of the training of --budget; a row for each (default: 0)"
 _PRECISION = "arithmetic: fp32 (IEEE); tf32 and bf16 make separate rows (default: fp32)"
 
 
@@ -120,6 +123,8 @@ def _check_names(args: argparse.Namespace) -> None:
         raise BenchError("expected --ablation CASE with --budget, got none; train with python -m hcflow train")
     if args.train_data and args.budget is None:
         raise BenchError("expected --budget with --train-data, got none; without it nothing is trained")
+    if args.seed and args.budget is None:
+        raise BenchError("expected --budget with --seed, got none; without it nothing is trained")
     suite = named_suite("1" if args.ablation else args.table, args.suite)
     if args.ablation and args.ablation != "all":
         suite.select([args.ablation])
@@ -273,8 +278,9 @@ def _trained(args: argparse.Namespace, suite: Suite) -> tuple[Row, ...]:
     names = ROWS if args.ablation == "all" else [row.name for row in suite.select([args.ablation])]
     rows: list[Row] = []
     with terminal_watcher() as watcher:
-        for one in train_rows(names, args.budget, args.train_data, args.device, watcher):
-            rows += _with_case(suite, [one.row], weight_rows(suite, one.file, f"{one.row} (ours, {one.label})"))
+        for one in train_rows(names, args.budget, args.train_data, args.device, watcher, seeds_of(args)):
+            beside = _with_case(suite, [one.row], weight_rows(suite, one.file, f"{one.row} (ours, {one.label})"))
+            rows += [replace(row, series=one.series, seed=one.seed) for row in beside]
     return tuple(rows)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli.sharing_options import options_of
+from bench.cli.sharing_options import options_of, seeds_of
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -144,13 +144,14 @@ def distribute(args: argparse.Namespace, request: Request) -> Picture | None:
 
 
 def distribute_cases(args: argparse.Namespace, suite: Suite) -> Picture:
-    """Train and measure the cases of table 1 side by side: a part is a case."""
+    """Train and measure the cases of table 1 side by side: a part is a case with one seed."""
     from bench.runs import submissions
 
-    cases = _cases(args, suite)
+    parts = [(case, seed) for seed in seeds_of(args) for case in _cases(args, suite)]
+    own = tuple(("--ablation", case, *(("--seed", str(seed)) if args.seed else ())) for case, seed in parts)
     submission = submissions.Submission(
         submissions.new_id(), suite.name, key_of_cases(args, suite), _executor(args), tuple(args.arguments),
-        (0,) * len(cases), (1.0,) * len(cases), False, tuple(("--ablation", case) for case in cases),
+        (0,) * len(parts), (1.0,) * len(parts), False, own,
     )  # fmt: skip
     return _start(args, submission, None)
 
@@ -165,7 +166,9 @@ def key_of_cases(args: argparse.Namespace, suite: Suite) -> str:
     """What was asked with `--ablation` and `--budget`, in a few letters."""
     from bench.records.store import digest_of
 
-    return digest_of({"cases": _cases(args, suite), "budget": args.budget, "data": args.train_data})[:16]
+    asked = {"cases": _cases(args, suite), "budget": args.budget, "data": args.train_data}
+    seeds = seeds_of(args)
+    return digest_of(asked if seeds == [0] else {**asked, "seeds": seeds})[:16]  # as before there were seeds
 
 
 def key_of_request(request: Request) -> str:

@@ -54,8 +54,16 @@ def check(args: argparse.Namespace) -> None:
         raise BenchError("expected --workers or --executor with --shards, got neither; --shard K/N does one part")
     if (args.budget or args.weights) and args.shard and args.ablation == "all":
         raise BenchError("expected --executor or --workers with --ablation all, got --shard")
+    if args.shard and len(seeds_of(args)) > 1:
+        raise BenchError("expected --executor or --workers with several seeds, got --shard")
     if args.no_report and (args.workers or args.executor):
         raise BenchError("expected --no-report with --shard or a plain run: the submitting command prints the table")
+
+
+def seeds_of(args: argparse.Namespace) -> list[int]:
+    """The seeds of `--seed`, each once; 0 where none is given. A part trains with its own, which it was given last."""
+    given: list[list[int]] = args.seed[-1:] if args.part else args.seed
+    return list(dict.fromkeys(seed for seeds in given for seed in seeds)) or [0]
 
 
 def options_of(args: argparse.Namespace) -> Options:

@@ -93,6 +93,7 @@ def in_precision(rows: Sequence[Row], precision: Literal["fp32", "tf32", "bf16"]
             key={},
             published={},
             as_published=(),
+            series=row.series and f"{row.series}, {precision}",
         )
         for row in rows
     )

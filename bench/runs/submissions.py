@@ -27,6 +27,7 @@ from bench.records.journal import now, this_process
 from bench.runs.runner import Request, Share
 from bench.runs.shards import Plan
 from bench.structured import build
+from bench.suites.suite import Row
 
 T = TypeVar("T")
 Executor = Literal["workers", "local", "slurm", "other"]
@@ -264,10 +265,15 @@ def key_of(request: Request, images: Mapping[str, Sequence[str]]) -> str:
     asked = {
         "suite": request.suite.name,
         "columns": [column.measure.id for column in request.suite.columns],
-        "rows": [dataclasses.asdict(row) for row in request.rows],
+        "rows": [_what_runs(row) for row in request.rows],
         "images": images,
     }
     return digest_of(jsons.loads(jsons.dumps(asked)))[:16]
+
+
+def _what_runs(row: Row) -> dict[str, object]:
+    """A row without what the report alone asks for."""
+    return {key: value for key, value in dataclasses.asdict(row).items() if key not in ("series", "seed")}
 
 
 def _status(out: Path, submission: str, part: int) -> Path:

@@ -71,6 +71,9 @@ class Row:
         temperature: of its draws.
         precision: of the arithmetic: fp32 (IEEE), tf32 or bf16.
         as_published: see there.
+        series: of a row beside a published one: what it has in common with the rows that were trained as it was,
+            such as "small, 3,000 steps"; their order is compared with the published one. Empty for all others.
+        seed: of its training.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Row:
     temperature: float = 0.0
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     as_published: tuple[AsPublished, ...] = ()
+    series: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,20 @@ class Trained:
         row: of Table 1.
         file: the weights.
         steps: of training.
-        label: what distinguishes the row from the paper's, such as "small, 3,000 steps".
+        series: what distinguishes rows that were trained alike from the paper's, such as "small, 3,000 steps".
+        seed: of weights, crops and noise.
     """
 
     row: str
     file: Path
     steps: int
-    label: str
+    series: str
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        """What distinguishes this row: "small, 3,000 steps", or "small, 3,000 steps, seed 1"."""
+        return f"{self.series}, seed {self.seed}" if self.seed else self.series
 
 
 def recipe_of(row: str, budget: Budget) -> Recipe:
@@ -52,13 +59,18 @@ def recipe_of(row: str, budget: Budget) -> Recipe:
     return RECIPES[name].at(budget)
 
 
-def missing(rows: Sequence[str], budget: Budget) -> list[str]:
-    """The rows that have no finished training at this budget yet."""
-    return [row for row in rows if not _is_trained(recipe_of(row, budget), budget)]
+def missing(rows: Sequence[str], budget: Budget, seed: int = 0) -> list[str]:
+    """The rows that have no finished training at this budget and seed yet."""
+    return [row for row in rows if not _is_trained(recipe_of(row, budget), budget, seed)]
 
 
 def train_rows(
-    rows: Sequence[str], budget: Budget, data: Sequence[str], device: str, watcher: SessionWatcher
+    rows: Sequence[str],
+    budget: Budget,
+    data: Sequence[str],
+    device: str,
+    watcher: SessionWatcher,
+    seeds: Sequence[int] = (0,),
 ) -> Iterator[Trained]:
     """Weights of several rows, one after the other; what was trained before is not trained again.
 
@@ -68,20 +80,22 @@ def train_rows(
         data: folders or data sets; for `smoke` none means Sample.
         device: to train on.
         watcher: of the training.
+        seeds: of weights, crops and noise; all rows are trained with the first, then with the next.
 
     Raises:
         BenchError: as `trained_weights`; rows that came before were yielded and are kept.
     """
-    waiting = missing(rows, budget)
-    for row in rows:
-        if row in waiting:
-            watcher.say(f"{row}: {waiting.index(row) + 1} of {len(waiting)} to train at the budget {budget}")
-        file, steps = trained_weights(row, budget, data, device, watcher)
-        yield Trained(row, file, steps, f"{budget}, {steps:,} steps")
+    waiting = [(row, seed) for seed in seeds for row in missing(rows, budget, seed)]
+    for row, seed in [(row, seed) for seed in seeds for row in rows]:
+        if (row, seed) in waiting:
+            number = waiting.index((row, seed)) + 1
+            watcher.say(f"{_named(row, seed)}: {number} of {len(waiting)} to train at the budget {budget}")
+        file, steps = trained_weights(row, budget, data, device, watcher, seed)
+        yield Trained(row, file, steps, f"{budget}, {steps:,} steps", seed)
 
 
 def trained_weights(
-    row: str, budget: Budget, data: Sequence[str], device: str, watcher: SessionWatcher
+    row: str, budget: Budget, data: Sequence[str], device: str, watcher: SessionWatcher, seed: int = 0
 ) -> tuple[Path, int]:
     """Weights of a row of Table 1, trained at a budget now or earlier.
 
@@ -91,6 +105,7 @@ def trained_weights(
         data: folders or data sets; for `smoke` none means Sample.
         device: to train on.
         watcher: of the training.
+        seed: of weights, crops and noise; each has a folder of its own.
 
     Returns:
         (file, training steps).
@@ -99,32 +114,39 @@ def trained_weights(
         BenchError: no data, or training did not end well; what was done is saved, and the same command resumes it.
     """
     recipe = recipe_of(row, budget)
-    folder = _folder(recipe, budget)
+    folder = _folder(recipe, budget, seed)
     file = _weights(folder)
     steps = sum(stage.iterations for stage in recipe.stages)
-    if not data and _is_trained(recipe, budget):
+    if not data and _is_trained(recipe, budget, seed):
         return file, steps  # with data given, `train` also checks that it was trained on them
     names = list(data) or (["Sample"] if budget == "smoke" else [])
     if not names:
         raise BenchError(f"{row} at the budget {budget}: expected training images, got none; give --train-data DIR")
     try:
-        settings = Settings(folder.name, recipe, folder, files_of(names, training), device=device)
+        settings = Settings(folder.name, recipe, folder, files_of(names, training), device=device, seed=seed)
         outcome = train(settings, watcher, training)
     except (HCFlowError, ImageError) as error:
         raise BenchError(str(error)) from None
     if outcome != "finished":
-        raise BenchError(f"{row}: training was stopped and saved in {folder}; the same command resumes it")
+        raise BenchError(
+            f"{_named(row, seed)}: training was stopped and saved in {folder}; the same command resumes it"
+        )
     return file, steps
 
 
-def _is_trained(recipe: Recipe, budget: Budget) -> bool:
-    folder = _folder(recipe, budget)
-    return _weights(folder).is_file() and is_finished(folder, recipe)
+def _is_trained(recipe: Recipe, budget: Budget, seed: int) -> bool:
+    folder = _folder(recipe, budget, seed)
+    return _weights(folder).is_file() and is_finished(folder, recipe, seed)
 
 
-def _folder(recipe: Recipe, budget: Budget) -> Path:
-    return RUNS / f"{recipe.name}-{budget}"
+def _folder(recipe: Recipe, budget: Budget, seed: int) -> Path:
+    """That of `python -m hcflow train` for seed 0."""
+    return RUNS / (f"{recipe.name}-{budget}-seed{seed}" if seed else f"{recipe.name}-{budget}")
 
 
 def _weights(folder: Path) -> Path:
     return folder / "weights" / "last.safetensors"
+
+
+def _named(row: str, seed: int) -> str:
+    return f"{row}, seed {seed}" if seed else row

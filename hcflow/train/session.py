@@ -172,15 +172,15 @@ def _trainer(
     return Trainer(run, model, batches, processes, watcher, features=features, validation=validation, logs=logs)
 
 
-def is_finished(folder: Path, recipe: Recipe) -> bool:
-    """Whether the run in a folder has come to the end of this recipe."""
+def is_finished(folder: Path, recipe: Recipe, seed: int) -> bool:
+    """Whether the run in a folder has come to the end of this recipe with this seed."""
     try:
         saved = States(folder).latest(lambda _: None)
     except CheckpointError:
         return False
-    return (
-        saved is not None and saved.identity.recipe == recipe.to_json() and saved.position.stage == len(recipe.stages)
-    )
+    if saved is None or saved.position.stage < len(recipe.stages):
+        return False
+    return (saved.identity.recipe, saved.identity.seed) == (recipe.to_json(), seed)
 
 
 def new_model(recipe: Recipe, seed: int) -> HCFlow:

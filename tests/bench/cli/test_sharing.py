@@ -29,11 +29,14 @@ def test_cases_are_trained_side_by_side(
     """The jobs of an array, here done one after the other by this process; training is but a file."""
     trained = []
 
-    def train_rows(rows: list[str], budget: str, *_: object) -> Iterator[Trained]:
+    def train_rows(
+        rows: list[str], budget: str, _: object, __: str, ___: object, seeds: list[int]
+    ) -> Iterator[Trained]:
         for row in rows:
-            trained.append((row, budget))
+            (seed,) = seeds
+            trained.append((row, budget, seed))
             file = shutil.copy(WEIGHTS, tmp_path / f"{row}.safetensors")
-            yield Trained(row, Path(file), 12, "smoke, 12 steps")
+            yield Trained(row, Path(file), 12, "smoke, 12 steps", seed)
 
     def submit(out: Path, submission: Submission, *_: object) -> Submission:
         submissions.save(out, submission)
@@ -47,8 +50,9 @@ def test_cases_are_trained_side_by_side(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     command = ["run", "--ablation", "all", "--budget", "smoke", "--dataset", "Sample", "--limit", "1"]
     out = tmp_path / "results"
-    assert main([*command, "--executor", "slurm", "--out", str(out)]) == 0
-    assert trained == [("case1", "smoke"), ("case2", "smoke")]
+    seeds = ["--seed", "0", "1"]
+    assert main([*command, *seeds, "--executor", "slurm", "--out", str(out)]) == 0
+    assert trained == [("case1", "smoke", 0), ("case2", "smoke", 0), ("case1", "smoke", 1), ("case2", "smoke", 1)]
     (submission,) = submissions.load_all(out)
     assert not submissions.has_plan(out, submission.id)
     (journal,) = reproductions(out)
@@ -56,7 +60,12 @@ def test_cases_are_trained_side_by_side(
     assert journal.finished
     rows = {entry.row for entry in journal.entries if entry.state == "done"}
     assert {row.partition(" ")[0] for row in rows} == {"case1", "case2"}
-    assert "case2 (ours, smoke, 12 steps)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "case2 (ours, smoke, 12 steps)" in printed
+    assert "case2 (ours, smoke, 12 steps, seed 1)" in printed
+    assert main([*command, *seeds, "--executor", "slurm", "--attach", "--out", str(out)]) == 0
+    assert main([*command, "--seed", "2", "--executor", "slurm", "--attach", "--out", str(out)]) == 2
+    assert "expected jobs that were submitted with the same arguments" in capsys.readouterr().err
 
 
 def test_a_plan_on_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import torch
 from tiny import SIZES, model
 
 from bench.__main__ import main
+from bench.cli.options import suite_of
 from bench.records.journal import load_journals
 from bench.records.own_rows import with_rows
 from bench.runs.own_weights import in_precision, weight_rows
@@ -63,6 +64,12 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
         (["--table", "4", "--weights", "none.pth"], "expected a file of weights, got none.pth"),
         (["--table", "3", "--weights", "mine.safetensors"], "expected a network for x8, got one for x4"),
         (["--table", "4", "--budget", "smoke"], "expected --ablation CASE with --budget, got none"),
+        (["--table", "4", "--seed", "1"], "expected --budget with --seed, got none; without it nothing is trained"),
+        (["--ablation", "case1", "--seed", "1"], "expected --budget with --seed"),
+        (
+            ["--ablation", "case1", "--budget", "smoke", "--seed", "0", "1", "--shard", "1/2"],
+            "expected --executor or --workers with several seeds, got --shard",
+        ),
         (["--table", "4", "--as", "Mine"], "expected --weights FILE or your own method with --as"),
         (["--table", "4", "--train-data", "x"], "expected --budget with --train-data"),
         (["--ablation", "case1", "--budget", "hour"], "expected training images, got none; give --train-data DIR"),
@@ -90,6 +97,31 @@ def test_an_ablation_is_trained_once_for_a_budget(tmp_path, capsys, monkeypatch)
     monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("trained again"))
     assert main(run) == 0
     assert [entry.cached for entry in load_journals(tmp_path / "out")[-1].entries] == [1]
+
+
+def test_a_seed_is_a_row_of_its_own_in_the_same_series(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(recipes.RECIPES, "case5", replace(recipes.RECIPES["case5"], network=SIZES["case5"]))
+    run = ["run", "--ablation", "case5", "--budget", "smoke", "--dataset", "Sample", "--limit", "1", "--out", "out"]
+    assert main([*run, "--seed", "0", "--seed", "1", "1"]) == 0
+    captured = capsys.readouterr()
+    assert "case5 (ours, smoke, 12 steps, seed 1)" in captured.out
+    assert "case5-smoke-seed1: 12 steps on 3 images" in captured.err
+    files = [tmp_path / "runs" / name / "weights" / "last.safetensors" for name in ("case5-smoke", "case5-smoke-seed1")]
+    first, second = (file.read_bytes() for file in files)
+    assert first != second
+    monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("trained again"))
+    assert main([*run, "--seed", "1"]) == 0
+    rows = {row.name: (row.series, row.seed, row.beside) for row in suite_of("1", None, tmp_path / "out").rows}
+    assert rows["case5 (ours, smoke, 12 steps)"] == ("smoke, 12 steps", 0, "case5")
+    assert rows["case5 (ours, smoke, 12 steps, seed 1)"] == ("smoke, 12 steps", 1, "case5")
+    for path in (tmp_path / "out" / "runs").glob("*.json"):  # as a version without these fields wrote them
+        journal = json.loads(path.read_text())
+        for row in journal["command"]["own_rows"]:
+            del row["series"], row["seed"]
+        path.write_text(json.dumps(journal))
+    (old,) = [row for row in suite_of("1", None, tmp_path / "out").rows if row.name.endswith("seed 1)")]
+    assert (old.series, old.seed, old.beside) == ("", 0, "case5")
 
 
 def test_own_rows_stand_behind_their_row_in_order():
@@ -133,3 +165,6 @@ def test_another_precision_is_another_row_that_is_never_compared():
     assert (row.name, row.precision, row.beside, row.as_published) == ("HCFlow (bf16)", "bf16", "HCFlow", ())
     assert table.published_value(row, "Set5", table.columns[0]) is None
     assert in_precision(table.rows, "fp32") == table.rows
+    assert row.series == ""
+    (row,) = in_precision([replace(row, series="small, 3,000 steps", seed=1)], "tf32")
+    assert (row.series, row.seed) == ("small, 3,000 steps, tf32", 1)  # not measured as the rows of the series
