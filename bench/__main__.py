@@ -20,6 +20,7 @@ COMMANDS = {
     "data": ("data", "list, show, verify, import and fetch data sets"),
     "weights": ("weights", "list, show, import and fetch weights"),
     "compare": ("compare", "compare two rows over the same images"),
+    "orderings": ("orderings", "tell whether the published orderings hold"),
     "verify": ("verify", "measure a part of a results folder again"),
     "export": ("export", "write results as CSV, Parquet or JSON"),
     "score": ("score", "score a folder of images"),

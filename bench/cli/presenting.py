@@ -11,6 +11,7 @@ from hcflow.cli.entry import quiet
 if TYPE_CHECKING:
     from bench.records.journal import Journal
     from bench.records.tables import Table
+    from bench.report.parts import Grid
     from bench.runs.runner import Outcome, Request
     from bench.runs.watching import Picture
     from bench.tracking.tables import Tracker
@@ -37,7 +38,7 @@ def present(request: Request, outcome: Outcome, tracker: Tracker | None, only: b
         )
     if not outcome.ran:
         print(f"Nothing could run. The first reason: {_first_need(outcome)}\n")
-    shown = build_grid(_part(table, request)) if only else grid
+    shown = _shown(grid, request) if only else grid
     print(render_text(shown, **text_options()))
     if not quiet():
         print("written: " + ", ".join(str(path) for path in written), flush=True)
@@ -61,11 +62,15 @@ def _figures(table: Table, journal: Journal) -> dict[str, bytes]:
         return {}
 
 
-def _part(table: Table, request: Request) -> Table:
-    """The rows that were asked for."""
-    names = {row.name for row in request.rows}
+def _shown(grid: Grid, request: Request) -> Grid:
+    """The rows that were asked for, and the orderings that any of them is in."""
+    from bench.report.grid import build_grid
+
+    names, table = {row.name for row in request.rows}, grid.table
     suite = replace(table.suite, rows=tuple(row for row in table.suite.rows if row.name in names))
-    return replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
+    part = replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
+    orderings = tuple(one for one in grid.orderings if names & {member.row for member in one.members})
+    return replace(build_grid(part), orderings=orderings)
 
 
 def _first_need(outcome: Outcome) -> str:

@@ -50,7 +50,7 @@ def write_reports(
     in_site: bool = False,
     style: Style = "full",
 ) -> list[Path]:
-    """Write a table in every format; returns the files.
+    """Write a table in every format, and whether the published orderings hold where that is known; returns the files.
 
     Args:
         grid: the table to write.
@@ -60,12 +60,17 @@ def write_reports(
         in_site: whether the HTML links to the `index.html` beside it.
         style: of the LaTeX file.
     """
+    from bench.report import orderings
     from bench.report.html import render_html
     from bench.report.latex import render_latex
 
     name = grid.table.suite.name
     others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
+    if grid.orderings:
+        written.append(target / f"{name}.orderings.json")
+        write_atomically(written[0], orderings.as_json(grid.table, grid.orderings).encode())
+        others += (written[0].name,)
     links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():
         if suffix == "html":

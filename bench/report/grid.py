@@ -17,6 +17,7 @@ from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
 from bench.report.ranking import Rank, ranks
 from bench.report.slots import Gap, Key, Number
 from bench.statistics import columns
+from bench.statistics.orderings import orderings_of
 from bench.suites.suite import Row
 
 _Ranks = Mapping[Place, tuple[Rank, bool]]
@@ -61,6 +62,7 @@ class _Builder:
             (*notes.remarks(table), *([self.tested] if self.tested else [])),
             tuple(tuple(notes.provenance(run)) for run in in_brief(table.runs)),
             self.ties,
+            orderings_of(table),
         )
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bench.report import formatting, notes
+from bench.report import formatting, notes, orderings
 from bench.report.dialogs import dialog_data
 from bench.report.figures import charts
 from bench.report.grid import plain
@@ -63,7 +63,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.policies["json.dumps_kwargs"] = _JSON
-    made.globals.update(symbols=formatting.SYMBOLS, meanings=formatting.MEANINGS, segments=notes.segments)
+    made.globals.update(
+        symbols=formatting.SYMBOLS, meanings=formatting.MEANINGS, segments=notes.segments, orderings=orderings
+    )
     return made
 
 

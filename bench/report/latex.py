@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report import Style
+from bench.report import Style, orderings
 from bench.report.formatting import MEANINGS
 from bench.report.latex_tabular import GAP, MARKS, Tabular, escape, tabulars
 from bench.report.notes import segments
@@ -115,6 +115,9 @@ def _notes(grid: Grid, everything: bool) -> list[str]:
                 else "the table's protocol"
             )
             lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.description)}.")
+    if everything and grid.orderings:
+        known = " ".join(text.strip().removesuffix(".") + "." for text in orderings.text_lines(grid))
+        lines.append(escape(f"{orderings.heading(grid.table.suite)} (Kendall's tau-b, 95 % interval) {known}"))
     if everything:
         lines += [
             rf"\textsuperscript{{{one.number}}} Not run, {escape(one.where)}: {_with_commands(one.text)}."

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from bench.report import orderings
 from bench.report.formatting import MEANINGS, SYMBOLS
 from bench.report.notes import Footnote, segments
 from bench.report.parts import LABELS, Grid, GridCell, GridRow
 from bench.report.slots import Number
+from bench.statistics.orderings import Series
+from bench.suites.suite import Suite
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
 
@@ -22,6 +25,7 @@ def render_markdown(grid: Grid) -> str:
         _legend(),
         "### Measured cells",
         _details(grid),
+        render_orderings(grid.table.suite, grid.orderings).rstrip() if grid.orderings else "",
         "### Notes",
         "\n".join(f"- {escape(text)}" for text in grid.remarks),
         "\n".join(f"- <sup>{note.mark}</sup> {_footnote(note)}" for note in grid.footnotes),
@@ -127,6 +131,20 @@ def _detail(cell: GridCell) -> list[str]:
 
 def _estimate(number: Number) -> str:
     return f"{_tight(number.with_error)}{_SPACE}<sup>{number.mark}</sup>"
+
+
+def render_orderings(suite: Suite, found: Sequence[Series]) -> str:
+    """Whether the published orderings hold: a table of each series, and the pairs whose order does not."""
+    blocks = [f"### {escape(orderings.heading(suite))}", escape(orderings.how_to_read())]
+    for series in found:
+        blocks.append(f"**{escape(orderings.name(suite, series))}.** {escape(orderings.summary(series))}")
+        lines = ([_tight(text) for text in line] for line in orderings.lines(series))
+        blocks.append(_table(orderings.heads(series), lines, left=2))
+        if pairs := orderings.pair_lines(series, held=False):
+            texts = ([escape(text) for text in pair.texts] for pair in pairs)
+            blocks += ["Pairs whose order does not hold:", _table(orderings.PAIR_HEADS, texts, left=4)]
+        blocks.append("\n".join(f"- {escape(text)}" for text in orderings.notes(suite, series)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _footnote(note: Footnote) -> str:

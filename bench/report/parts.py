@@ -14,6 +14,7 @@ from typing import Literal
 from bench.records.tables import Cell, Table
 from bench.report.notes import Footnote, Reason
 from bench.report.slots import Gap, Key, Number
+from bench.statistics.orderings import Series
 
 Place = tuple[str, str, str]  # row, data set, column
 LineKind = Literal["measured", "papers_protocol", "paper"]
@@ -171,6 +172,7 @@ class Grid:
         remarks: what a reader must know before comparing.
         runs: provenance of each run, as (label, text).
         ties: places whose measured value is not significantly worse than the best of their column.
+        orderings: whether the rows come in the published order; empty where too few were measured.
     """
 
     table: Table
@@ -186,6 +188,7 @@ class Grid:
     remarks: tuple[str, ...]
     runs: tuple[tuple[tuple[str, str], ...], ...]
     ties: frozenset[Place]
+    orderings: tuple[Series, ...] = ()
 
     @property
     def heads(self) -> tuple[Head, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from bench.report import orderings
 from bench.report.notes import segments
 from bench.report.parts import LABELS, Grid, GridCell, GridRow
 from bench.report.text_table import table_lines
@@ -33,6 +34,7 @@ def render_text(grid: Grid, *, width: int = PIPED, color: bool = False) -> str:
         for line in table_lines(grid, width):
             sheet.line(line)
         _write_protocols(sheet, grid)
+        _write_orderings(sheet, grid)
     _write_missing(sheet, grid)
     _write_runs(sheet, grid)
     return sheet.text
@@ -106,6 +108,18 @@ def _write_protocols(sheet: _Sheet, grid: Grid) -> None:
         if not group.in_paper and any(cell.source.dataset == group.dataset for cell in grid.measured):
             sheet.write("")
             sheet.write(f"{group.dataset} is not one of the paper's data sets: published numbers do not apply to it.")
+
+
+def _write_orderings(sheet: _Sheet, grid: Grid) -> None:
+    """Whether the published orderings hold, in a few lines for each series."""
+    if not grid.orderings:
+        return
+    suite = grid.table.suite
+    sheet.write("")
+    sheet.write(" (Kendall's tau-b, 95 % interval)", lead=orderings.heading(suite), lead_style="bold")
+    for text in orderings.text_lines(grid):
+        sheet.write(f"  {text}", hang="      ")
+    sheet.write(f"  the pairs: {orderings.command(suite)}", "dim", hang="    ")
 
 
 def _write_missing(sheet: _Sheet, grid: Grid) -> None:

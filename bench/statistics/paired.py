@@ -125,7 +125,7 @@ def sign_flips(differences: _Floats, seed: int = 0) -> list[float]:
     slack = 1e-12 * np.abs(differences).mean(axis=1)  # equal sums, added in another order
     least = np.abs(differences.mean(axis=1)) - slack
     count = np.zeros(len(differences), dtype=np.int64)
-    for first, last in _batches(patterns, n):
+    for first, last in batches(patterns, n):
         if exact:
             bits = np.arange(first, last)[:, None] >> np.arange(n) & 1
         else:
@@ -138,7 +138,7 @@ def sign_flips(differences: _Floats, seed: int = 0) -> list[float]:
     return [float(one + 1) / (patterns + 1) for one in count]
 
 
-def _batches(count: int, width: int) -> Iterator[tuple[int, int]]:
+def batches(count: int, width: int) -> Iterator[tuple[int, int]]:
     """(first, behind the last) of rows of that width, so that a batch has few numbers."""
     step = max(1, _NUMBERS // width)
     yield from ((first, min(first + step, count)) for first in range(0, count, step))
@@ -228,7 +228,7 @@ def _two_stages(a: Sequence[Draws], b: Sequence[Draws], rng: np.random.Generator
     (RESAMPLES,). An image that comes twice gets new draws each time.
     """
     means = []
-    for first, last in _batches(RESAMPLES, len(a)):
+    for first, last in batches(RESAMPLES, len(a)):
         picked = rng.integers(0, len(a), size=(last - first, len(a)))
         means.append(np.mean(_resampled(a, picked, rng) - _resampled(b, picked, rng), axis=1))
     return np.concatenate(means)

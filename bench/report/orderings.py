@@ -1,0 +1,272 @@
+"""Whether the published orderings hold, in words and lines: what every format draws of `bench.statistics.orderings`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import jsons
+from bench.records.estimates import decimals_of
+from bench.records.tables import Table
+from bench.report import formatting
+from bench.report.parts import Grid
+from bench.statistics.agreement import ANSWERS, CERTAIN, Answer, Pair
+from bench.statistics.orderings import Member, Ordering, Series, difference
+from bench.statistics.paired import RESAMPLES
+from bench.suites.reading import option_of
+from bench.suites.suite import Suite
+
+SIGNS: dict[Answer, str] = {"holds": "✓", "reversed": "✗", "undecided": "?", "within noise": "≈"}
+PAIR_HEADS = (
+    "Metric", "Data set", "Better in print", "Worse in print", "In print", "Measured", "Resamples", "Order",
+)  # fmt: skip
+_FEW = 10  # images below which an interval is a hint only
+
+
+@dataclass(frozen=True)
+class PairLine:
+    """Two rows on a data set and column; `texts` are below `PAIR_HEADS`."""
+
+    answer: Answer
+    texts: tuple[str, ...]
+
+
+def heading(suite: Suite) -> str:
+    """The title of the section."""
+    whose = "paper's" if _of_the_paper(suite) else "published"
+    return f"Do the {whose} orderings hold?"
+
+
+def name(suite: Suite, series: Series) -> str:
+    """What a series is called: `Rows of the paper`, or `Trained here: small, 3,000 steps`."""
+    if series.name:
+        return f"Trained here: {series.name}"
+    return "Rows of the paper" if _of_the_paper(suite) else "Published rows"
+
+
+def how_to_read() -> str:
+    """What the numbers are, in a few sentences."""
+    return (
+        "Kendall's tau-b compares the order of the measured means (common protocol) with that of the published values: "
+        "1 is the same order, 0 is none, −1 the opposite one. Its 95 % interval is a percentile bootstrap over the "
+        f"images ({RESAMPLES:,} resamples, the same images for all rows). Of two rows that are printed as different, "
+        f"the order holds where at least {100 * CERTAIN:g} % of the resamples have it, is reversed where at least that many "
+        "have the opposite one, and is undecided between. Each pair is judged for itself, without a correction for "
+        "their number."
+    )
+
+
+def summary(series: Series) -> str:
+    """`Of 146 orderings 122 hold, 0 are reversed, 24 are undecided.`"""
+    counts = {answer: series.count(answer) for answer in ANSWERS}
+    one = series.pairs == 1
+    text = f"Of {series.pairs} ordering{'' if one else 's'} {counts['holds']} {_plural(counts['holds'], 'hold')}, "
+    text += f"{counts['reversed']} {_be(counts['reversed'])} reversed, "
+    text += f"{counts['undecided']} {_be(counts['undecided'])} undecided"
+    if series.seeds:
+        text += f", {counts['within noise']} {_be(counts['within noise'])} within the noise of training"
+    tied = series.tied
+    return f"{text}{f'; {tied} {_be(tied)} printed as equal and not judged' if tied else ''}."
+
+
+def heads(series: Series) -> list[str]:
+    """Of `lines`; the first two describe a line."""
+    noise = ["Within noise", "Noise of training"] if series.seeds else []
+    return [
+        "Metric", "Data set", "Rows", "Tau-b", "95 % interval", "Hold", "Reversed", "Undecided", *noise,
+        "Tied", "Images",
+    ]  # fmt: skip
+
+
+def lines(series: Series) -> list[list[str]]:
+    """One line for each column and data set, in the order of the columns."""
+    return [_line(series, one) for one in in_order(series)]
+
+
+def in_order(series: Series) -> list[Ordering]:
+    """By column, then by data set: so that the data sets of a column can be compared."""
+    columns = list(dict.fromkeys(one.cell.column for one in series.orderings))
+    return sorted(series.orderings, key=lambda one: columns.index(one.cell.column))
+
+
+def _line(series: Series, one: Ordering) -> list[str]:
+    result, digits = one.result, formatting.digits(one.cell)
+    noise = []
+    if series.seeds:
+        known = f"{formatting.number(one.mean_noise, digits)} (largest {formatting.number(one.largest_noise, digits)})"
+        noise = [str(result.count("within noise")), known if one.noise else "–"]
+    counts = [str(result.count(answer)) for answer in ("holds", "reversed", "undecided")]
+    return [
+        _title(one), one.cell.dataset, str(len(one.members)), tau(one), interval(one) or "–", *counts, *noise,
+        str(result.tied), images(one),
+    ]  # fmt: skip
+
+
+def tau(one: Ordering) -> str:
+    """`0.84`, or a dash."""
+    return "–" if one.result.tau is None else formatting.number(one.result.tau, 2)
+
+
+def interval(one: Ordering) -> str:
+    """`0.76 to 0.98`; empty where there is none."""
+    low, high = one.result.low, one.result.high
+    if low is None or high is None:
+        return ""
+    return f"{formatting.number(low, 2)} to {formatting.number(high, 2)}"
+
+
+def images(one: Ordering) -> str:
+    """`5`, or `4 of 5` where not all rows have the same ones."""
+    return str(one.result.n) if one.result.n == one.cell.total else f"{one.result.n} of {one.cell.total}"
+
+
+def in_brief(series: Series) -> list[str]:
+    """`PSNR (Y): Set5 1.00 (0.79 to 1.00), Set14 0.84`, one for each column."""
+    found: dict[str, list[str]] = {}
+    for one in in_order(series):
+        ends = f" ({interval(one)})" if interval(one) else ""
+        found.setdefault(one.cell.title, []).append(f"{one.cell.dataset} {tau(one)}{ends}")
+    return [f"{title}: {', '.join(texts)}" for title, texts in found.items()]
+
+
+def pair_lines(series: Series, held: bool = True) -> list[PairLine]:
+    """All pairs that are printed as different, or with `held` false those whose order does not hold."""
+    return [
+        PairLine(pair.answer, _pair(one, pair))
+        for one in in_order(series)
+        for pair in one.result.pairs
+        if held or pair.answer != "holds"
+    ]
+
+
+def _pair(one: Ordering, pair: Pair) -> tuple[str, ...]:
+    printed = difference(one.members, pair.better, pair.worse)
+    digits = max(decimals_of(one.members[index].printed, 0) for index in (pair.better, pair.worse))
+    return (
+        _title(one), one.cell.dataset, shown(one.members[pair.better]), shown(one.members[pair.worse]),
+        formatting.signed(float(printed), digits), formatting.signed(pair.measured, formatting.digits(one.cell)),
+        "–" if pair.share is None else f"{100 * pair.share:.2f} %", f"{SIGNS[pair.answer]} {pair.answer}",
+    )  # fmt: skip
+
+
+def shown(member: Member) -> str:
+    """How a row is called among those of its series."""
+    return f"{member.name}, seed {member.seed}" if member.seed else member.name
+
+
+def notes(suite: Suite, series: Series) -> list[str]:
+    """What a reader has to know of a series: where its order is printed, what is missing, and how little it proves."""
+    found = [caveat(series)] if series.name else []
+    elsewhere = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
+    whose = "The paper's order" if _of_the_paper(suite) else "The published order"
+    found += [f"{whose} is that on {dataset}." for dataset in elsewhere]
+    if series.seeds:
+        runs = "; ".join(f"{case}: {', '.join(map(str, sorted(seeds)))}" for case, seeds in series.seeds.items())
+        found.append(
+            f"Noise of training: the mean and the largest difference between two seeds of one row (seeds of {runs}). "
+            "Two rows that are closer than the largest are within noise, whatever the images say. Rows with several "
+            "seeds are put in order with the lowest."
+        )
+    few = {f"{one.cell.dataset} ({one.result.n})": None for one in series.orderings if one.result.n < _FEW}
+    found += [f"With so few images intervals and shares are a hint only: {', '.join(few)}."] if few else []
+    found += [f"{_where(one)}: {one.result.why}." for one in series.orderings if one.result.why]
+    left_out = _left_out(series)
+    return found + ([f"Left out: {', '.join(left_out)}."] if left_out else [])
+
+
+def caveat(series: Series) -> str:
+    """Why the order of rows that were trained here proves less than the published table."""
+    budget = re.match(r"(smoke|small|hour), ", series.name)
+    facts = ["the networks have about a twentieth of the paper's size"] if budget and budget[1] == "small" else []
+    facts += ["training was much shorter than the paper's"] if budget else []
+    several = sum(len(seeds) > 1 for seeds in series.seeds.values())
+    most = f"{several} of the rows with several seeds, the others" if several else "every row"
+    facts += ["the training images are others than the paper's unless you gave the same", f"{most} with one seed"]
+    if any(one.printed_on != one.cell.dataset for one in series.orderings):
+        facts.append("the test images are others than those of the published values")
+    return (
+        f"This proves less than the published table: {', '.join(facts[:-1])}, and {facts[-1]}. "
+        "An ordering that does not show here may appear at full size, and one that shows here may not."
+    )
+
+
+def text_lines(grid: Grid) -> list[str]:
+    """A few lines for each series, for a terminal; indented ones belong to the series above."""
+    suite, found = grid.table.suite, []
+    for series in grid.orderings:
+        found.append(f"{name(suite, series)} ({len(series.members)}). {summary(series)}")
+        found += [f"  {text}" for text in in_brief(series)]
+        if series.name:
+            found.append("  It proves less than the published table: docs/analysis.md says why.")
+    return found
+
+
+def command(suite: Suite) -> str:
+    """What prints the pairs."""
+    return f"python -m bench orderings {option_of(suite)}"
+
+
+def as_json(table: Table, series: Sequence[Series]) -> str:
+    """All of it for programs, with all digits."""
+    found = [
+        {"series": one.name, "rows": [member.row for member in one.members], "summary": summary(one),
+         "notes": notes(table.suite, one), "orderings": [_as_json(ordering) for ordering in one.orderings]}
+        for one in series
+    ]  # fmt: skip
+    return jsons.dumps({"table": table.suite.name, "series": found}, indent=1) + "\n"
+
+
+def _as_json(one: Ordering) -> dict[str, object]:
+    result = one.result
+    return {
+        "dataset": one.cell.dataset, "metric": one.cell.column, "direction": one.cell.direction,
+        "unit": one.cell.unit, "protocol": one.cell.protocol, "printed_on": one.printed_on,
+        "rows": [{"row": m.row, "beside": m.name, "seed": m.seed, "published": float(m.printed)} for m in one.members],
+        "tau_b": result.tau, "interval": None if result.low is None else [result.low, result.high],
+        "images": result.n, "images_total": one.cell.total, "tied": result.tied, "why": result.why,
+        **{answer.replace(" ", "_"): result.count(answer) for answer in ANSWERS},
+        "pairs": [
+            {"better": one.members[pair.better].row, "worse": one.members[pair.worse].row,
+             "published": float(difference(one.members, pair.better, pair.worse)), "measured": pair.measured,
+             "share": pair.share, "order": pair.answer}
+            for pair in result.pairs
+        ],
+        "noise": [{"beside": n.name, "seeds": list(n.seeds), "difference": n.difference} for n in one.noise],
+        "noise_mean": one.mean_noise if one.noise else None,
+        "noise_largest": one.largest_noise if one.noise else None,
+        "left_out": [{"row": row, "why": why} for row, why in one.left_out],
+    }  # fmt: skip
+
+
+def _of_the_paper(suite: Suite) -> bool:
+    return formatting.heading(suite) != suite.name
+
+
+def _title(one: Ordering) -> str:
+    return f"{one.cell.title} {formatting.ARROWS[one.cell.direction]}"
+
+
+def _where(one: Ordering) -> str:
+    return f"{one.cell.title} on {one.cell.dataset}"
+
+
+def _left_out(series: Series) -> list[str]:
+    """`DCTLSA (no value is published)`, with the places where it is not so everywhere."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in series.orderings:
+        for row, why in one.left_out:
+            places.setdefault((row, why), []).append(_where(one))
+    found = []
+    for (row, why), where in places.items():
+        only = "" if len(where) == len(series.orderings) else f": {'; '.join(where)}"
+        found.append(f"{row} ({why}{only})")
+    return found
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _plural(count: int, verb: str) -> str:
+    return f"{verb}s" if count == 1 else verb
