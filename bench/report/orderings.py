@@ -51,9 +51,9 @@ def how_to_read() -> str:
         "Kendall's tau-b compares the order of the measured means (common protocol) with that of the published values: "
         "1 is the same order, 0 is none, −1 the opposite one. Its 95 % interval is a percentile bootstrap over the "
         f"images ({RESAMPLES:,} resamples, the same images for all rows). Of two rows that are printed as different, "
-        f"the order holds where at least {100 * CERTAIN:g} % of the resamples have it, is reversed where at least that many "
-        "have the opposite one, and is undecided between. Each pair is judged for itself, without a correction for "
-        "their number."
+        f"the order holds where at least {100 * CERTAIN:g} % of the resamples have it, is reversed where at least that "
+        "many have the opposite one, and is undecided between. Each pair is judged for itself, without a correction "
+        "for their number."
     )
 
 

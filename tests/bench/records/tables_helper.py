@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from bench.metrics.metric import NotApplicable
 from bench.records.journal import Entry, Journal, Restored, State
 from bench.records.store import Values, Writer
 from bench.suites.reading import load_suite
-from bench.suites.suite import measures_of
+from bench.suites.suite import Row, measures_of
 
 TABLE4 = load_suite("4")
 COMMON, PAPERS = "y,crop4,u8", "y8,crop4,u8,grey=direct,work=y,range=studio"
@@ -97,3 +97,45 @@ def measured(
     journal.note(replace(done, **entry))  # type: ignore[arg-type]
     journal.end(1.0)
     return journal
+
+
+SERIES = "small, 3,000 steps"
+
+
+def label(case: str, seed: int = 0, series: str = SERIES) -> str:
+    """The name of a row that was trained here."""
+    return f"{case} (ours, {series}{f', seed {seed}' if seed else ''})"
+
+
+def trained(
+    out: Path,
+    case: str,
+    columns: Mapping[str, Sequence[Sequence[float]]],
+    seed: int = 0,
+    dataset: str = "Set5",
+    pixels: Mapping[str, str] = MappingProxyType({}),
+    series: str = SERIES,
+    **entry: object,
+) -> None:
+    """A run that measured a row of table 1 that was trained here: column -> draws of each image."""
+    suite = load_suite("1")
+    row = Row(label(case, seed, series), "hcflow", beside=case, series=series, seed=seed)
+    journal = Journal.begin(out, suite.name, {"own_rows": [asdict(row)]}, PROVENANCE)
+    names = [f"image{number:03}" for number in range(max(map(len, columns.values())))]
+    seen = {name: pixels.get(name, PIXELS) for name in names}
+    restored = []
+    for column in suite.columns:
+        values = columns.get(column.id)
+        if values is None:
+            continue
+        draws = max(map(len, values))
+        about = {"draws": draws, "row": row.name, "dataset": dataset, "column": column.id}
+        with Writer(out, journal.run, about) as writer:
+            for name, one in zip(names, values, strict=False):
+                writer.append(name, seen[name], {f"digest of {column.id}": tuple(one)}, {"seconds": 0.5})
+        measures = {column.measure.id: f"digest of {column.id}"}
+        temperature = column.temperature or 0.0
+        restored.append(Restored(writer.restoration, temperature, draws, measures, deterministic=False))
+    done = Entry(row.name, dataset, "done", total=len(names), restored=tuple(restored), pixels=seen)
+    journal.note(replace(done, **entry))  # type: ignore[arg-type]
+    journal.end(1.0)

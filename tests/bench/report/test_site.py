@@ -64,7 +64,7 @@ def test_the_index_says_what_is_measured_what_holds_and_what_is_missing(tables, 
 def test_the_site_has_a_page_for_each_table_with_runs_and_relative_links(tables, run, tmp_path):
     target = tmp_path / "site"
     written = write_site(tables, [run], tmp_path, target)
-    names = {f"table4.{suffix}" for suffix in ("html", "md", "tex", "json")} | {"index.html"}
+    names = {f"table4.{suffix}" for suffix in ("html", "md", "tex", "json", "orderings.json")} | {"index.html"}
     assert {path.name for path in written} == names == {path.name for path in target.iterdir()}
     for path in target.glob("*.html"):
         for link in links(path.read_text(encoding="utf-8")):
