@@ -80,7 +80,7 @@ def _print(table: Table, found: Sequence[Series]) -> None:
                 orderings.PAIR_HEADS, pairs, screen.width, fixed=4, title="Pairs whose order does not hold"
             ):
                 screen.print(block)
-        for note in orderings.notes(suite, series):
+        for note in filter(None, [orderings.caveat(suite, series), *orderings.notes(suite, series)]):
             screen.print(escape(note), style="dim")
         screen.print()
     screen.print(escape(orderings.how_to_read()), style="dim")

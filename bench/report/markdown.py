@@ -138,6 +138,7 @@ def render_orderings(suite: Suite, found: Sequence[Series]) -> str:
     blocks = [f"### {escape(orderings.heading(suite))}", escape(orderings.how_to_read())]
     for series in found:
         blocks.append(f"**{escape(orderings.name(suite, series))}.** {escape(orderings.summary(series))}")
+        blocks.append(escape(orderings.caveat(suite, series)))
         lines = ([_tight(text) for text in line] for line in orderings.lines(series))
         blocks.append(_table(orderings.heads(series), lines, left=2))
         if pairs := orderings.pair_lines(series, held=False):

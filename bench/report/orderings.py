@@ -19,8 +19,10 @@ from bench.suites.suite import Suite
 
 SIGNS: dict[Answer, str] = {"holds": "✓", "reversed": "✗", "undecided": "?", "within noise": "≈"}
 PAIR_HEADS = (
-    "Metric", "Data set", "Better in print", "Worse in print", "In print", "Measured", "Resamples", "Order",
+    "Metric", "Data set", "Better in print", "Worse in print", "In print", "Measured",
+    "Resamples as printed", "Order",
 )  # fmt: skip
+_ONE_SEED = "every row has one seed"
 _FEW = 10  # images below which an interval is a hint only
 
 
@@ -75,7 +77,7 @@ def heads(series: Series) -> list[str]:
     noise = ["Within noise", "Noise of training"] if series.seeds else []
     return [
         "Metric", "Data set", "Rows", "Tau-b", "95 % interval", "Hold", "Reversed", "Undecided", *noise,
-        "Tied", "Images",
+        "Tied in print", "Images",
     ]  # fmt: skip
 
 
@@ -156,18 +158,21 @@ def shown(member: Member) -> str:
 
 
 def notes(suite: Suite, series: Series) -> list[str]:
-    """What a reader has to know of a series: where its order is printed, what is missing, and how little it proves."""
-    found = [caveat(series)] if series.name else []
+    """What a reader has to know of a series: where its order is printed, and what is missing."""
+    found = []
     elsewhere = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
     whose = "The paper's order" if _of_the_paper(suite) else "The published order"
     found += [f"{whose} is that on {dataset}." for dataset in elsewhere]
     if series.seeds:
         runs = "; ".join(f"{case}: {', '.join(map(str, sorted(seeds)))}" for case, seeds in series.seeds.items())
         found.append(
-            f"Noise of training: the mean and the largest difference between two seeds of one row (seeds of {runs}). "
-            "Two rows that are closer than the largest are within noise, whatever the images say. Rows with several "
-            "seeds are put in order with the lowest."
+            f"Noise of training: the mean and the largest difference between two seeds of one row (seeds of {runs}), a "
+            "rough guess from so few. Two rows that are closer than the largest are within noise, whatever the images "
+            "say. Rows with several seeds are put in order with the lowest."
         )
+    found += (
+        ["Where values are printed as equal, tau-b stays below 1 even if all the rest agrees."] if series.tied else []
+    )
     few = {f"{one.cell.dataset} ({one.result.n})": None for one in series.orderings if one.result.n < _FEW}
     found += [f"With so few images intervals and shares are a hint only: {', '.join(few)}."] if few else []
     found += [f"{_where(one)}: {one.result.why}." for one in series.orderings if one.result.why]
@@ -175,16 +180,24 @@ def notes(suite: Suite, series: Series) -> list[str]:
     return found + ([f"Left out: {', '.join(left_out)}."] if left_out else [])
 
 
-def caveat(series: Series) -> str:
-    """Why the order of rows that were trained here proves less than the published table."""
-    budget = re.match(r"(smoke|small|hour), ", series.name)
-    facts = ["the networks have about a twentieth of the paper's size"] if budget and budget[1] == "small" else []
+def caveat(suite: Suite, series: Series) -> str:
+    """Why the order of rows that were trained here proves less than the published table; empty for others."""
+    if not series.name:
+        return ""
+    budget = re.match(r"(smoke|small|hour), ", series.name) if _of_the_paper(suite) else None
+    facts = (
+        ["the networks have a seventh to a twentieth of the paper's parameters"]
+        if budget and budget[1] == "small"
+        else []
+    )
     facts += ["training was much shorter than the paper's"] if budget else []
-    several = sum(len(seeds) > 1 for seeds in series.seeds.values())
-    most = f"{several} of the rows with several seeds, the others" if several else "every row"
-    facts += ["the training images are others than the paper's unless you gave the same", f"{most} with one seed"]
-    if any(one.printed_on != one.cell.dataset for one in series.orderings):
-        facts.append("the test images are others than those of the published values")
+    facts += ["the training images may be others"]
+    facts += (
+        ["the test images are others"] if any(one.printed_on != one.cell.dataset for one in series.orderings) else []
+    )
+    rows, several = len({member.name for member in series.members}), len(series.seeds)
+    have = "has" if several == 1 else "have"
+    facts += [f"{several} of the {rows} rows {have} several seeds, the others one" if several else _ONE_SEED]
     return (
         f"This proves less than the published table: {', '.join(facts[:-1])}, and {facts[-1]}. "
         "An ordering that does not show here may appear at full size, and one that shows here may not."
@@ -211,7 +224,8 @@ def as_json(table: Table, series: Sequence[Series]) -> str:
     """All of it for programs, with all digits."""
     found = [
         {"series": one.name, "rows": [member.row for member in one.members], "summary": summary(one),
-         "notes": notes(table.suite, one), "orderings": [_as_json(ordering) for ordering in one.orderings]}
+         "caveat": caveat(table.suite, one), "notes": notes(table.suite, one),
+         "orderings": [_as_json(ordering) for ordering in one.orderings]}
         for one in series
     ]  # fmt: skip
     return jsons.dumps({"table": table.suite.name, "series": found}, indent=1) + "\n"
