@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.report import Style, orderings
@@ -99,6 +99,15 @@ def _float(form: _Form, lines: Sequence[str], notes: Sequence[str]) -> str:
     )
 
 
+def _orderings(grid: Grid) -> Iterable[str]:
+    """Whether the published orderings hold: a paragraph for each series."""
+    suite = grid.table.suite
+    for series in grid.orderings:
+        head = f"{orderings.heading(suite)} {orderings.name(suite, series)}: {orderings.summary(series)}"
+        brief = "; ".join(orderings.in_brief(series))
+        yield f"{head} Kendall's tau-b with its 95 % interval: {brief}. {orderings.caveat(suite, series)}"
+
+
 def _notes(grid: Grid, everything: bool) -> list[str]:
     """What stands under the table: signs, remarks, protocols, reasons and provenance."""
     lines = [_legend(grid, everything)]
@@ -115,9 +124,8 @@ def _notes(grid: Grid, everything: bool) -> list[str]:
                 else "the table's protocol"
             )
             lines.append(rf"\textsuperscript{{{note.mark}}} {ids} ({escape(who)}): {escape(note.description)}.")
-    if everything and grid.orderings:
-        known = " ".join(text.strip().removesuffix(".") + "." for text in orderings.text_lines(grid))
-        lines.append(escape(f"{orderings.heading(grid.table.suite)} (Kendall's tau-b, 95 % interval) {known}"))
+    if everything:
+        lines += [escape(text) for text in _orderings(grid)]
     if everything:
         lines += [
             rf"\textsuperscript{{{one.number}}} Not run, {escape(one.where)}: {_with_commands(one.text)}."

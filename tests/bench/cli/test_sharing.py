@@ -6,7 +6,9 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,9 @@ from bench.__main__ import main
 from bench.cli import sharing
 from bench.records.merging import merged, reproductions
 from bench.runs import asking, executors, submissions
+from bench.runs.runner import Request
 from bench.runs.submissions import Attempt, Status, Submission
+from bench.suites.reading import load_suite
 from bench.training import ablation
 from bench.training.ablation import Trained
 
@@ -264,3 +268,18 @@ def test_shards_note_the_command_that_they_share(own: list[str]) -> None:
     before, after = ["run", "--table", "4"], ["--no-report"]
     for arguments in ([*before, *own, *after], [*before, *after, *own], [*own, *before, *after]):
         assert sharing._without_shard(arguments) == (*before, *after)
+
+
+def test_what_was_asked_is_the_same_whatever_the_report_calls_a_row(tmp_path: Path) -> None:
+    """Submissions of a version whose rows knew no series are found again."""
+    suite = load_suite("4")
+    rows = {name: replace(suite.rows[0], **changes) for name, changes in ROWS.items()}
+    keys = {
+        name: submissions.key_of(Request(suite, (row,), (), None, None, tmp_path), {}) for name, row in rows.items()
+    }
+    assert keys["as it is"] == keys["of a series"] != keys["colder"]
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "as it is": {}, "of a series": {"series": "small, 3,000 steps", "seed": 1}, "colder": {"temperature": 0.5},
+}  # fmt: skip
