@@ -11,7 +11,7 @@ from hcflow.cli.entry import subparser
 
 if TYPE_CHECKING:
     from bench.records.tables import Table
-    from bench.statistics.orderings import Series
+    from bench.statistics.series import Series
 
 _DESCRIPTION = """\
 Tell whether the rows of a table come in the published order: Kendall's tau-b of each metric and data set with a 95 %
@@ -51,13 +51,13 @@ def _orderings(args: argparse.Namespace) -> int:
     table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
     found = chosen(orderings_of(table, args.seed), table, args.dataset, args.metric)
     if args.format == "json":
-        from bench.report.orderings import as_json
+        from bench.report.machine import render_orderings
 
-        print(as_json(table, found), end="")
+        print(render_orderings(table, found), end="")
     elif args.format == "markdown":
-        from bench.report.markdown import render_orderings
+        from bench.report.markdown import render_series
 
-        print(render_orderings(table.suite, found), end="")
+        print(render_series(table.suite, found), end="")
     else:
         _print(table, found)
     return 0

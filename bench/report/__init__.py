@@ -60,16 +60,16 @@ def write_reports(
         in_site: whether the HTML links to the `index.html` beside it.
         style: of the LaTeX file.
     """
-    from bench.report import orderings
     from bench.report.html import render_html
     from bench.report.latex import render_latex
+    from bench.report.machine import render_orderings
 
     name = grid.table.suite.name
     others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
     if grid.orderings:
         written.append(target / f"{name}.orderings.json")
-        write_atomically(written[0], orderings.as_json(grid.table, grid.orderings).encode())
+        write_atomically(written[0], render_orderings(grid.table, grid.orderings).encode())
         others += (written[0].name,)
     links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():

@@ -1,10 +1,16 @@
-"""A table for programs: one JSON object per cell."""
+"""A table for programs: one JSON object per cell; and the order of its rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench import jsons
 from bench.records.estimates import Estimate
+from bench.records.tables import Table
+from bench.report import orderings
 from bench.report.parts import Grid, GridCell
+from bench.statistics.agreement import ANSWERS
+from bench.statistics.series import Ordering, Series, difference
 
 
 def render_json(grid: Grid) -> str:
@@ -54,3 +60,36 @@ def _cell(drawn: GridCell, ours: bool) -> dict[str, object]:
 
 def _mean(estimate: Estimate | None) -> float | str | None:
     return jsons.number_or_null(estimate.mean) if estimate else None
+
+
+def render_orderings(table: Table, series: Sequence[Series]) -> str:
+    """Whether the published orderings hold: one JSON object, with every pair and all digits."""
+    found = [
+        {"series": one.name, "rows": [member.row for member in one.members], "summary": orderings.summary(one),
+         "caveat": orderings.caveat(table.suite, one), "notes": orderings.notes(table.suite, one),
+         "orderings": [_ordering(ordering) for ordering in one.orderings]}
+        for one in series
+    ]  # fmt: skip
+    return jsons.dumps({"table": table.suite.name, "series": found}, indent=1) + "\n"
+
+
+def _ordering(one: Ordering) -> dict[str, object]:
+    result = one.result
+    return {
+        "dataset": one.cell.dataset, "metric": one.cell.column, "direction": one.cell.direction,
+        "unit": one.cell.unit, "protocol": one.cell.protocol, "printed_on": one.printed_on,
+        "rows": [{"row": m.row, "beside": m.name, "seed": m.seed, "published": float(m.printed)} for m in one.members],
+        "tau_b": result.tau, "interval": None if result.low is None else [result.low, result.high],
+        "images": result.n, "images_total": one.cell.total, "tied": result.tied, "why": result.why,
+        **{answer.replace(" ", "_"): result.count(answer) for answer in ANSWERS},
+        "pairs": [
+            {"better": one.members[pair.better].row, "worse": one.members[pair.worse].row,
+             "published": float(difference(one.members, pair.better, pair.worse)), "measured": pair.measured,
+             "share": pair.share, "order": pair.answer}
+            for pair in result.pairs
+        ],
+        "noise": [{"beside": n.name, "seeds": list(n.seeds), "difference": n.difference} for n in one.noise],
+        "noise_mean": one.mean_noise if one.noise else None,
+        "noise_largest": one.largest_noise if one.noise else None,
+        "left_out": [{"row": row, "why": why} for row, why in one.left_out],
+    }  # fmt: skip

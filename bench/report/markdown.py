@@ -10,7 +10,7 @@ from bench.report.formatting import MEANINGS, SYMBOLS
 from bench.report.notes import Footnote, segments
 from bench.report.parts import LABELS, Grid, GridCell, GridRow
 from bench.report.slots import Number
-from bench.statistics.orderings import Series
+from bench.statistics.series import Series
 from bench.suites.suite import Suite
 
 _BREAK, _SPACE = "<br>", "&nbsp;"
@@ -25,7 +25,7 @@ def render_markdown(grid: Grid) -> str:
         _legend(),
         "### Measured cells",
         _details(grid),
-        render_orderings(grid.table.suite, grid.orderings).rstrip() if grid.orderings else "",
+        render_series(grid.table.suite, grid.orderings).rstrip() if grid.orderings else "",
         "### Notes",
         "\n".join(f"- {escape(text)}" for text in grid.remarks),
         "\n".join(f"- <sup>{note.mark}</sup> {_footnote(note)}" for note in grid.footnotes),
@@ -133,7 +133,7 @@ def _estimate(number: Number) -> str:
     return f"{_tight(number.with_error)}{_SPACE}<sup>{number.mark}</sup>"
 
 
-def render_orderings(suite: Suite, found: Sequence[Series]) -> str:
+def render_series(suite: Suite, found: Sequence[Series]) -> str:
     """Whether the published orderings hold: a table of each series, and the pairs whose order does not."""
     blocks = [f"### {escape(orderings.heading(suite))}", escape(orderings.how_to_read())]
     for series in found:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import jsons
 from bench.records.estimates import decimals_of
-from bench.records.tables import Table
 from bench.report import formatting
 from bench.report.parts import Grid
 from bench.statistics.agreement import ANSWERS, CERTAIN, Answer, Pair
-from bench.statistics.orderings import Member, Ordering, Series, difference
 from bench.statistics.paired import RESAMPLES
+from bench.statistics.series import Member, Ordering, Series, difference
 from bench.suites.reading import option_of
 from bench.suites.suite import Suite
 
@@ -218,39 +215,6 @@ def text_lines(grid: Grid) -> list[str]:
 def command(suite: Suite) -> str:
     """What prints the pairs."""
     return f"python -m bench orderings {option_of(suite)}"
-
-
-def as_json(table: Table, series: Sequence[Series]) -> str:
-    """All of it for programs, with all digits."""
-    found = [
-        {"series": one.name, "rows": [member.row for member in one.members], "summary": summary(one),
-         "caveat": caveat(table.suite, one), "notes": notes(table.suite, one),
-         "orderings": [_as_json(ordering) for ordering in one.orderings]}
-        for one in series
-    ]  # fmt: skip
-    return jsons.dumps({"table": table.suite.name, "series": found}, indent=1) + "\n"
-
-
-def _as_json(one: Ordering) -> dict[str, object]:
-    result = one.result
-    return {
-        "dataset": one.cell.dataset, "metric": one.cell.column, "direction": one.cell.direction,
-        "unit": one.cell.unit, "protocol": one.cell.protocol, "printed_on": one.printed_on,
-        "rows": [{"row": m.row, "beside": m.name, "seed": m.seed, "published": float(m.printed)} for m in one.members],
-        "tau_b": result.tau, "interval": None if result.low is None else [result.low, result.high],
-        "images": result.n, "images_total": one.cell.total, "tied": result.tied, "why": result.why,
-        **{answer.replace(" ", "_"): result.count(answer) for answer in ANSWERS},
-        "pairs": [
-            {"better": one.members[pair.better].row, "worse": one.members[pair.worse].row,
-             "published": float(difference(one.members, pair.better, pair.worse)), "measured": pair.measured,
-             "share": pair.share, "order": pair.answer}
-            for pair in result.pairs
-        ],
-        "noise": [{"beside": n.name, "seeds": list(n.seeds), "difference": n.difference} for n in one.noise],
-        "noise_mean": one.mean_noise if one.noise else None,
-        "noise_largest": one.largest_noise if one.noise else None,
-        "left_out": [{"row": row, "why": why} for row, why in one.left_out],
-    }  # fmt: skip
 
 
 def _of_the_paper(suite: Suite) -> bool:

@@ -14,7 +14,7 @@ from typing import Literal
 from bench.records.tables import Cell, Table
 from bench.report.notes import Footnote, Reason
 from bench.report.slots import Gap, Key, Number
-from bench.statistics.orderings import Series
+from bench.statistics.series import Series
 
 Place = tuple[str, str, str]  # row, data set, column
 LineKind = Literal["measured", "papers_protocol", "paper"]

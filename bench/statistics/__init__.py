@@ -1,1 +1,1 @@
-"""Whether one system is better than another: paired comparisons over the same images, and the best of a column."""
+"""Whether one system is better than another: paired comparisons over the same images, the best of a column, its order."""

@@ -20,7 +20,7 @@ from bench.report import orderings, write_reports
 from bench.report.grid import build_grid
 from bench.report.html import render_html
 from bench.report.latex import render_latex
-from bench.report.markdown import render_markdown, render_orderings
+from bench.report.markdown import render_markdown, render_series
 from bench.report.text import render_text
 from bench.statistics.orderings import orderings_of
 
@@ -118,7 +118,7 @@ def test_the_page_has_a_section_that_can_be_read_without_seeing_it(table: Table,
 
 
 def test_markdown_has_both_tables(table: Table) -> None:
-    text = render_orderings(table.suite, orderings_of(table))
+    text = render_series(table.suite, orderings_of(table))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert any("✗ reversed" in line and "case3" in line and "case5" in line for line in lines)

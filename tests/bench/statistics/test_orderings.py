@@ -17,7 +17,8 @@ from bench.records.journal import Entry, Journal, Restored
 from bench.records.store import Writer
 from bench.records.tables import Table, build_table
 from bench.statistics.agreement import agreement
-from bench.statistics.orderings import Ordering, Series, chosen, orderings_of, published_row
+from bench.statistics.orderings import chosen, orderings_of, published_row
+from bench.statistics.series import Ordering, Series
 from bench.suites.suite import Row
 
 PSNR = "psnr_rgb_tau0"
