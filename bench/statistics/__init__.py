@@ -1,1 +1,1 @@
-"""Whether one system is better than another: paired comparisons over the same images, the best of a column, its order."""
+"""Whether one system is better than another over the same images, the best of a column, and whether its order holds."""
