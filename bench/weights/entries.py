@@ -110,7 +110,7 @@ def weight_names() -> list[str]:
 
 
 def weight_entry(name: str) -> WeightEntry:
-    """The entry of that id, or of a file of your own (an absolute path); else an error that guesses which one was meant."""
+    """The entry of that id, or of a file of your own (an absolute path); else an error with similar names."""
     if Path(name).is_absolute():
         return WeightEntry(name, name, "your own row", "that of its training", note="train it again")
     if name not in weight_entries():
