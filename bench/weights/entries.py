@@ -123,7 +123,7 @@ def _unknown(name: str) -> BenchError:
     folded = {one.casefold(): one for one in weight_names()}
     near = [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=3)]
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
-    return BenchError(f"expected a weight entry, got {name!r}{hint} python -m bench weights list shows all")
+    return BenchError(f"expected a weight entry, got {name[:40]!r}{hint} python -m bench weights list shows all")
 
 
 def resolve(name: str) -> Path:

@@ -68,7 +68,7 @@ and the clip keep it from drowning them."""
 
 
 def _shrunk(network: Config) -> Config:
-    """A network of about a twentieth of the parameters, otherwise the same."""
+    """A network of 1/7 (case1, case4) to 1/23 of the parameters, otherwise the same."""
     return replace(network, K=5, P=3, width=32, conditional_width=32, conditioner=_SMALL_CONDITIONER)
 
 
@@ -89,7 +89,7 @@ def _chains() -> Iterable[Recipe]:
 RECIPES: dict[str, Recipe] = {one.name: one for one in _chains()}
 """HCFlow, HCFlow+ and HCFlow++ for x4 and x8, rescaling, Table 1's cases.
 
-Those whose names end in _small are no recipes of the paper: networks of a sixth to a twentieth of its size, which a few
+Those whose names end in _small are no recipes of the paper: networks of 1/6 to 1/23 of its size, which a few
 CPU cores train at the budget "small"; `hcflow_small` is the last row of Table 1 beside `case1_small` .. `case5_small`.
 """
 
