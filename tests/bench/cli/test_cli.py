@@ -42,7 +42,7 @@ def test_the_main_job_without_data(tmp_path: Path, capsys: pytest.CaptureFixture
     measured = [cell for cell in cells if cell["value"] is not None]
     assert {(cell["row"], cell["dataset"], cell["verdict"]) for cell in measured} == {
         ("Bicubic", "Sample", "no published value"),
-        ("HCFlow (ours, 6000 steps)", "Sample", "no published value"),
+        ("HCFlow (ours, 4200 steps)", "Sample", "no published value"),
         ("HCFlow small (ours, 1510 steps)", "Sample", "no published value"),
     }
     for name in ("text", "md", "html", "tex"):
@@ -145,7 +145,7 @@ def planned(*arguments: str) -> tuple[list[str], list[str]]:
 
 def test_a_row_is_itself_and_a_method_all_its_rows(tmp_path: Path) -> None:
     table = ["--table", "4", "--out", str(tmp_path)]
-    ours = ["HCFlow (ours, 6000 steps)", "HCFlow small (ours, 1510 steps)"]
+    ours = ["HCFlow (ours, 4200 steps)", "HCFlow small (ours, 1510 steps)"]
     assert planned(*table, "--method", "HCFlow")[0] == ["HCFlow"]
     assert planned(*table, "--method", "hcflow")[0] == ["HCFlow", *ours]
     assert planned(*table, "--method", "Bicubic", "--method", "hcflow")[0] == ["Bicubic", "HCFlow", *ours]

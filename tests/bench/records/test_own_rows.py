@@ -43,7 +43,7 @@ def test_weights_in_a_file_are_a_row_beside_the_papers(weights, tmp_path, capsys
     rows = list(dict.fromkeys(cell["row"] for cell in shown))
     assert rows[rows.index("HCFlow") :] == [
         "HCFlow",
-        "HCFlow (ours, 6000 steps)",
+        "HCFlow (ours, 4200 steps)",
         "mine",
         "HCFlow small (ours, 1510 steps)",
     ]

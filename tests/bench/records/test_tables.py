@@ -61,7 +61,7 @@ def test_what_was_missing_then_and_is_here_now_is_not_asked_for(
     def reason(row: str) -> str:
         return as_of_now(build_table(TABLE4, tmp_path)).cell(row, "Set5", "psnr_y").reason
 
-    ours = "HCFlow (ours, 6000 steps)"
+    ours = "HCFlow (ours, 4200 steps)"
     not_run(tmp_path, "needs data Set5")
     assert reason("Bicubic").startswith("needs data Set5: python -m bench data fetch")
     assert reason(ours).startswith("needs data Set5: ")  # told by this machine, not by a run

@@ -49,7 +49,7 @@ def test_a_row_has_the_lines_that_it_needs(mixed):
     grid = build_grid(mixed)
     assert [drawn.label for drawn in row(grid, "Bicubic").lines] == ["measured", "paper's protocol", "paper"]
     assert [drawn.label for drawn in row(grid, "RDN").lines] == ["measured", "paper"]
-    assert [drawn.label for drawn in row(grid, "HCFlow (ours, 6000 steps)").lines] == ["measured"]
+    assert [drawn.label for drawn in row(grid, "HCFlow (ours, 4200 steps)").lines] == ["measured"]
     assert line(grid, "Bicubic", "papers_protocol").marks == ("b",)
 
 
@@ -63,7 +63,7 @@ def test_neighbours_without_a_value_share_a_gap_for_each_reason(many):
 
 def test_rows_of_the_paper_and_ours(mixed, many, protocols, table_maker, tmp_path):
     assert [one.name for one in build_grid(mixed).rows if one.ours] == [
-        "HCFlow (ours, 6000 steps)",
+        "HCFlow (ours, 4200 steps)",
         "HCFlow small (ours, 1510 steps)",
     ]
     assert not any(one.ours for one in build_grid(many).rows)

@@ -10,7 +10,7 @@ from bench.runs.thumbnails import thumbnail_path
 from bench.suites.reading import load_suite
 
 VOID = {"meta", "img", "br", "wbr", "input"}
-OURS = ("HCFlow (ours, 6000 steps)", "HCFlow small (ours, 1510 steps)")
+OURS = ("HCFlow (ours, 4200 steps)", "HCFlow small (ours, 1510 steps)")
 
 
 class Page(HTMLParser):

@@ -267,7 +267,7 @@ def test_what_a_live_run_is_writing_stays(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_names_that_mlflow_refuses_are_made_fit() -> None:
-    assert told.key("HCFlow (ours, 6000 steps)") == "HCFlow ours 6000 steps"
+    assert told.key("HCFlow (ours, 4200 steps)") == "HCFlow ours 4200 steps"
     assert told.key("SRFlow tau=0.9") == "SRFlow tau 0.9"
     assert told.key("niqe@live") == "niqe live"
     assert told.key("a/../b ") == "a .. b"
