@@ -26,17 +26,17 @@ ROWS = {"Bicubic": 28.0, "SRCNN": 31.0, "RRDB": 30.0}
 def out(tmp_path: Path) -> Path:
     for dataset in ("Set5", "Set14"):
         for row, mean in ROWS.items():
-            measured(tmp_path, row, {str(n): [mean + n] for n in range(5)}, dataset=dataset)
+            measured(tmp_path, row, {str(n): [mean + n] for n in range(6)}, dataset=dataset)
     return tmp_path
 
 
 def test_text(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["orderings", "--table", "4", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "table4, Rows of the paper: Of 6 orderings 4 hold, 2 are reversed, 0 are undecided." in said
+    assert "table4, rows of the paper: Of 6 orderings 4 hold, 2 are reversed, 0 are undecided." in said
     assert "PSNR (Y) ↑   Set5       3      0.33    0.33 to 0.33" in said
     (line,) = [line for line in said.splitlines() if "reversed" in line and "Set14" in line]
-    assert " ".join(line.split()) == "PSNR (Y) ↑ Set14 RRDB SRCNN +1.50 −1.0000 0.00 % ✗ reversed"
+    assert " ".join(line.split()) == "PSNR (Y) ↑ Set14 RRDB > SRCNN ✗ reversed +1.50 −1.0000 0.0312 0.00 %"
 
 
 def test_json_and_its_choices(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ def values(mean: float, images: int) -> list[list[float]]:
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     """Table 1 in the small: PSNR on Set5 and Set14, two seeds of case 2; case 5 is above case 3, against the paper."""
-    for dataset, images in (("Set5", 5), ("Set14", 14)):
+    for dataset, images in (("Set5", 6), ("Set14", 14)):
         for case, mean in MEANS.items():
             trained(tmp_path, case, {"psnr_rgb_tau0": values(mean, images)}, dataset=dataset)
         trained(tmp_path, "case2", {"psnr_rgb_tau0": values(27.05, images)}, seed=1, dataset=dataset)
@@ -77,8 +77,10 @@ def test_the_summary_counts_what_holds(table: Table) -> None:
     assert (line["Tau-b"], line["95 % interval"]) == ("0.83", "0.83 to 0.83")  # (13 - 1) / sqrt(14 * 15)
     assert (line["Hold"], line["Reversed"], line["Tied in print"]) == ("13", "1", "1")
     assert line["Noise of training"] == "0.0500 (largest 0.0500)"
-    (pair,) = {pair.texts[2:] for pair in orderings.pair_lines(series, held=False)}
-    assert pair == ("case3", "case5", "+0.11", "−0.1000", "0.00 %", "✗ reversed")
+    pairs = [pair.texts for pair in orderings.pair_lines(series, held=False)]
+    assert [pair[6:] for pair in pairs] == [("0.0001", "0.00 %"), ("0.0312", "0.00 %")]  # 2 / 2**14, 2 / 2**6
+    (pair,) = {pair[2:6] for pair in pairs}
+    assert pair == ("case3 > case5", "✗ reversed", "+0.11", "−0.1000")
 
 
 def test_what_is_printed_elsewhere_and_few_images_are_said(table: Table) -> None:
@@ -86,7 +88,20 @@ def test_what_is_printed_elsewhere_and_few_images_are_said(table: Table) -> None
     text = " ".join(orderings.notes(table.suite, series))
     assert "The paper's order is that on DIV2K." in text
     assert "seeds of case2: 0, 1" in text
-    assert "a hint only: Set5 (5)." in text
+    assert "a hint only: Set5 (6)." in text
+    assert "smallest possible p" not in text
+
+
+def test_five_images_decide_nothing_and_the_notes_say_so(tmp_path: Path) -> None:
+    for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0)):
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(5)})
+    table = build_table(suite_of("4", None, tmp_path), tmp_path)
+    (series,) = orderings_of(table)
+    assert orderings.summary(series) == "Of 3 orderings 0 hold, 0 are reversed, 3 are undecided."
+    assert [pair.texts[6:] for pair in orderings.pair_lines(series)] == [("0.0625", "100.00 %")] * 3
+    assert "Set5: with 5 images the smallest possible p is 0.0625, so that no order can be decided." in orderings.notes(
+        table.suite, series
+    )
 
 
 def test_why_it_proves_less_than_the_papers_table(table: Table) -> None:
@@ -174,11 +189,11 @@ def test_nothing_is_said_where_there_is_nothing_to_say(few: Table, tmp_path: Pat
 def test_rows_of_the_paper_have_no_caveat(tmp_path: Path) -> None:
     for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0), ("RDN", 31.0)):
         total = {"total": 9} if row == "RDN" else {}
-        measured(tmp_path, row, {str(n): [mean + n] for n in range(4)}, **total)
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)}, **total)
     table = build_table(suite_of("4", None, tmp_path), tmp_path)
     (series,) = orderings_of(table)
     assert orderings.caveat(table.suite, series) == ""
     assert orderings.name(table.suite, series) == "Rows of the paper"
     assert orderings.summary(series) == "Of 3 orderings 3 hold, 0 are reversed, 0 are undecided."
-    assert orderings.notes(table.suite, series)[-1] == "Left out: RDN (4 of 9 images)."
+    assert orderings.notes(table.suite, series)[-1] == "Left out: RDN (6 of 9 images)."
     assert "Noise of training" not in orderings.heads(series)

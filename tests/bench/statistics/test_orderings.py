@@ -26,7 +26,7 @@ PAPER = {"case1": 4.76, "case2": 28.73, "case3": 28.71, "case4": 18.95, "case5":
 BETTER = [20.0, 31.0, 30.0, 24.0, 29.0, 30.5]  # of these cases, here
 
 
-def values(mean: float, images: int = 5) -> list[list[float]]:
+def values(mean: float, images: int = 6) -> list[list[float]]:
     """Of images that differ by more than the cases do."""
     return [[mean + 3 * math.sin(number)] for number in range(images)]
 
@@ -62,7 +62,7 @@ def test_rows_that_were_trained_here_stand_for_those_of_the_paper(tmp_path: Path
     assert one.result.tau == pytest.approx(stats.kendalltau(list(PAPER.values()), BETTER).statistic, abs=1e-12)
     arrays = np.array([[draws[0] for draws in values(mean)] for mean in BETTER])
     assert one.result == agreement(list(PAPER.values()), arrays, "higher")
-    assert (len(one.result.pairs), one.result.tied, one.result.n) == (14, 1, 5)  # case3 and HCFlow are printed as equal
+    assert (len(one.result.pairs), one.result.tied, one.result.n) == (14, 1, 6)  # case3 and HCFlow are printed as equal
     assert set(by_names(one).values()) == {"holds"}
     assert (series.pairs, series.tied, series.count("holds")) == (14, 1, 14)
     assert (one.noise, one.left_out) == ((), ())
@@ -74,7 +74,7 @@ def test_a_row_is_left_out_where_it_has_no_whole_finite_value(tmp_path: Path) ->
     trained(tmp_path, "HCFlow", {PSNR: values(30.5)}, total=7)
     one = the_one(tmp_path)
     assert [member.name for member in one.members] == ["case1", "case2", "case3", "case4"]
-    assert one.left_out == ((label("case5"), "infinite"), (label("HCFlow"), "5 of 7 images"))
+    assert one.left_out == ((label("case5"), "infinite"), (label("HCFlow"), "6 of 7 images"))
 
 
 def test_a_row_without_a_published_value_is_left_out(tmp_path: Path) -> None:
@@ -106,11 +106,11 @@ def test_an_image_counts_with_the_mean_of_its_draws_where_all_rows_have_its_pixe
 
 def test_rows_of_other_images_do_not_stop_the_rest(tmp_path: Path) -> None:
     train_all(tmp_path, BETTER[:5])
-    trained(tmp_path, "HCFlow", {PSNR: values(30.0)}, pixels={f"image{n:03}": "1" * 64 for n in range(5)})
+    trained(tmp_path, "HCFlow", {PSNR: values(30.0)}, pixels={f"image{n:03}": "1" * 64 for n in range(6)})
     one = the_one(tmp_path)
     assert [member.name for member in one.members] == list(PAPER)[:5]
     assert one.left_out == ((label("HCFlow"), "other images than the rest"),)
-    assert one.result.n == 5
+    assert one.result.n == 6
 
 
 def test_seeds_tell_the_noise_of_training(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_the_lowest_seed_that_is_whole_is_put_in_order(tmp_path: Path) -> None:
     trained(tmp_path, "case2", {PSNR: values(31.0)}, total=9)
     one = the_one(tmp_path)
     assert {member.seed for member in one.members} == {1}
-    assert one.left_out == ((label("case2"), "5 of 9 images"),)
+    assert one.left_out == ((label("case2"), "6 of 9 images"),)
     assert [noise.difference for noise in one.noise] == pytest.approx([1.0] * 3)
 
 
@@ -155,7 +155,7 @@ def test_series_are_kept_apart_and_the_papers_own_rows_come_first(tmp_path: Path
     train_all(tmp_path, BETTER[:3])
     train_all(tmp_path, BETTER[:4], series="hour, 9 steps")
     for row, mean in zip(("case3", "case4", "case5"), (30.0, 31.0, 29.0), strict=True):
-        measured(tmp_path, row, {str(n): [mean + n] for n in range(4)}, dataset="DIV2K", column=PSNR, table="1")
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)}, dataset="DIV2K", column=PSNR, table="1")
     found = orderings_of(table_of(tmp_path))
     assert [(series.name, len(series.members)) for series in found] == [("", 3), (SERIES, 3), ("hour, 9 steps", 4)]
     assert (found[0].orderings[0].printed_on, found[0].orderings[0].cell.dataset) == ("DIV2K", "DIV2K")
@@ -201,12 +201,12 @@ def test_a_table_of_your_own_with_published_values_in_it(tmp_path: Path) -> None
     journal = Journal.begin(tmp_path, "mine", {}, {})
     for name, mean in zip((*rows, *(f"{row} (mine)" for row in rows), "F"), (28, 30, 29, 31, 32, 33, 34), strict=True):
         with Writer(tmp_path, journal.run, {"draws": 1, "row": name, "dataset": "Set5"}) as writer:
-            for image in range(5):
+            for image in range(6):
                 value = {"psnr": (mean + image / 10,), "count": (1.0,)}
                 writer.append(str(image), PIXELS, value, {"seconds": 0.1})
         measures = {"psnr@y,crop4,u8": "psnr", "parameters@all": "count"}
         restored = (Restored(writer.restoration, 0.0, 1, measures, deterministic=True),)
-        journal.note(Entry(name, "Set5", "done", total=5, restored=restored))
+        journal.note(Entry(name, "Set5", "done", total=6, restored=restored))
     journal.end(1.0)
     own, mine = orderings_of(table_of(tmp_path, None, file))
     assert [one.cell.column for one in own.orderings] == ["psnr_y"]  # of a fact, neither more nor less is better
