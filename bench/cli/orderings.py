@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Tell whether the rows of a table come in the published order: Kendall's tau-b of each metric and data set with a 95 %
-bootstrap interval over the images, and of every two rows by a permutation test whether their order holds. Rows that were trained here stand
-for the rows that they are beside. Nothing is measured; see docs/analysis.md.
+bootstrap interval over the images, and of every two rows whether their order holds (permutation test). Rows that were
+trained here stand for the rows that they are beside. Nothing is measured; see docs/analysis.md.
 """
 _EXAMPLES = """\
 examples:
@@ -45,11 +46,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _orderings(args: argparse.Namespace) -> int:
     from bench.records.journal import require_records
     from bench.records.tables import build_table
-    from bench.statistics.orderings import chosen, orderings_of
+    from bench.statistics.orderings import chosen, orderings_of, remarks
 
     require_records(args.out)
     table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
     found = chosen(orderings_of(table, args.seed), table, args.dataset, args.metric)
+    for text in remarks(table):
+        print(f"note: {text}", file=sys.stderr)
     if args.format == "json":
         from bench.report.machine import render_orderings
 

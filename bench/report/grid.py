@@ -16,8 +16,7 @@ from bench.report import formatting, notes
 from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
 from bench.report.ranking import Rank, ranks
 from bench.report.slots import Gap, Key, Number
-from bench.statistics import columns
-from bench.statistics.orderings import orderings_of
+from bench.statistics import columns, orderings
 from bench.suites.suite import Row
 
 _Ranks = Mapping[Place, tuple[Rank, bool]]
@@ -59,10 +58,10 @@ class _Builder:
             tuple(self._row(row) for row in suite.rows),
             self._footnotes,
             self._reasons,
-            (*notes.remarks(table), *([self.tested] if self.tested else [])),
+            (*notes.remarks(table), *([self.tested] if self.tested else []), *orderings.remarks(table)),
             tuple(tuple(notes.provenance(run)) for run in in_brief(table.runs)),
             self.ties,
-            orderings_of(table),
+            orderings.orderings_of(table),
         )
 
     @cached_property

@@ -47,10 +47,10 @@ def how_to_read() -> str:
     return (
         "Kendall's tau-b compares the order of the measured means (common protocol) with that of the published values: "
         "1 is the same order, 0 is none, −1 the opposite one. Its 95 % interval is a percentile bootstrap over the "
-        f"images ({RESAMPLES:,} resamples, the same images for all rows), a hint only where these are few. Two rows that "
-        "are printed as different are compared by the two-sided paired permutation test that sets values in bold "
-        f"(exact up to {EXACT} images). The order holds where p is at most {LEVEL:g} and the measured difference has the "
-        "printed sign, is reversed where p is as small and the sign is the other one, and is undecided where p is "
+        f"images ({RESAMPLES:,} resamples, the same images for all rows), a hint only where these are few. Two rows "
+        "that are printed as different are compared by the two-sided paired permutation test that sets values in bold "
+        f"(exact up to {EXACT} images). The order holds where p is at most {LEVEL:g} and the measured difference has "
+        "the printed sign, is reversed where p is as small and the sign is the other one, and is undecided where p is "
         "larger. The share of the resamples with the printed order decides nothing. Each pair is judged for itself, "
         "without a correction for their number."
     )
@@ -166,7 +166,7 @@ def notes(suite: Suite, series: Series) -> list[str]:
         found.append(
             f"Noise of training: the mean and the largest difference between two seeds of one row (seeds of {runs}), a "
             "rough guess from so few. Two rows that are closer than the largest are within noise, whatever the images "
-            "say. Rows with several seeds are put in order with the lowest."
+            "say. Rows with several seeds are put in order with the lowest on these images."
         )
     found += (
         ["Where values are printed as equal, tau-b stays below 1 even if all the rest agrees."] if series.tied else []
