@@ -36,9 +36,9 @@ def heading(suite: Suite) -> str:
 
 
 def name(suite: Suite, series: Series) -> str:
-    """What a series is called: `Rows of the paper`, or `Trained here: small, 3,000 steps`."""
+    """What a series is called: `Rows of the paper`, or `Trained here: small, 3,000 steps`; `Series: NAME` of others."""
     if series.name:
-        return f"Trained here: {series.name}"
+        return f"{'Trained here' if _budget(suite, series) else 'Series'}: {series.name}"
     return "Rows of the paper" if _of_the_paper(suite) else "Published rows"
 
 
@@ -158,9 +158,7 @@ def shown(member: Member) -> str:
 def notes(suite: Suite, series: Series) -> list[str]:
     """What a reader has to know of a series: where its order is printed, and what is missing."""
     found = []
-    elsewhere = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
-    whose = "The paper's order" if _of_the_paper(suite) else "The published order"
-    found += [f"{whose} is that on {dataset}." for dataset in elsewhere]
+    found += _elsewhere(suite, series)
     if series.seeds:
         runs = "; ".join(f"{case}: {', '.join(map(str, sorted(seeds)))}" for case, seeds in series.seeds.items())
         found.append(
@@ -177,6 +175,13 @@ def notes(suite: Suite, series: Series) -> list[str]:
     return found + ([f"Left out: {', '.join(left_out)}."] if left_out else [])
 
 
+def _elsewhere(suite: Suite, series: Series) -> list[str]:
+    """`The paper's order is that on DIV2K.`, where the test images are others than those that it is printed for."""
+    printed = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
+    whose = "The paper's order" if _of_the_paper(suite) else "The published order"
+    return [f"{whose} is that on {dataset}." for dataset in printed]
+
+
 def _few(series: Series) -> list[str]:
     """Where images are too few for a pair to be decided at all, and where for an interval."""
     few = {(one.cell.dataset, one.result.n): None for one in series.orderings if one.result.n < _FEW}
@@ -191,16 +196,12 @@ def _few(series: Series) -> list[str]:
 
 
 def caveat(suite: Suite, series: Series) -> str:
-    """Why the order of rows that were trained here proves less than the published table; empty for others."""
-    if not series.name:
+    """Why the order of the paper's cases as trained here proves less than the published table; empty for others."""
+    budget = _budget(suite, series)
+    if not budget:
         return ""
-    budget = re.match(r"(smoke|small|hour), ", series.name) if _of_the_paper(suite) else None
-    facts = (
-        ["the networks have a seventh to a twentieth of the paper's parameters"]
-        if budget and budget[1] == "small"
-        else []
-    )
-    facts += ["training was much shorter than the paper's"] if budget else []
+    facts = ["the networks have a seventh to a twentieth of the paper's parameters"] if budget == "small" else []
+    facts += ["training was much shorter than the paper's"] if budget != "paper" else []
     facts += ["the training images may be others"]
     facts += (
         ["the test images are others"] if any(one.printed_on != one.cell.dataset for one in series.orderings) else []
@@ -219,10 +220,17 @@ def text_lines(grid: Grid) -> list[str]:
     suite, found = grid.table.suite, []
     for series in grid.orderings:
         found.append(f"{name(suite, series)} ({len(series.members)}). {summary(series)}")
-        found += [f"  {text}" for text in in_brief(series)]
-        if series.name:
+        found += [f"  {text}" for text in (*in_brief(series), *_elsewhere(suite, series))]
+        if caveat(suite, series):
             found.append("  It proves less than the published table: docs/analysis.md says why.")
     return found
+
+
+def paragraph(suite: Suite, series: Series) -> str:
+    """All but the tables, as running text."""
+    brief = f"Kendall's tau-b with its 95 % interval: {'; '.join(in_brief(series))}."
+    texts = [f"{name(suite, series)}: {summary(series)}", brief, *_elsewhere(suite, series), caveat(suite, series)]
+    return " ".join(filter(None, texts))
 
 
 def command(suite: Suite) -> str:
@@ -232,6 +240,12 @@ def command(suite: Suite) -> str:
 
 def _of_the_paper(suite: Suite) -> bool:
     return formatting.heading(suite) != suite.name
+
+
+def _budget(suite: Suite, series: Series) -> str:
+    """With which budget the cases of the paper's table were trained here; empty for any other series."""
+    known = re.match(r"(smoke|small|hour|paper), ", series.name) if _of_the_paper(suite) else None
+    return known[1] if known else ""
 
 
 def _title(one: Ordering) -> str:

@@ -13,7 +13,7 @@ from bench.statistics.places import Place
 from bench.statistics.series import Series
 from bench.suites.suite import Row
 
-_OURS = re.compile(r"\(ours, (smoke|small|hour), ")
+_OURS = re.compile(r"\(ours, (smoke|small|hour|paper), ")
 _MANY = 6  # rows that an error names for one reason
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "records"))
 from tables_helper import label, measured, trained
 
 from bench.cli.options import suite_of
+from bench.cli.terminal import in_blocks
 from bench.records.tables import Table, build_table
 from bench.report import orderings, write_reports
 from bench.report.grid import build_grid
@@ -156,6 +158,57 @@ def test_latex_has_it_among_the_notes(table: Table) -> None:
     grid = build_grid(table)
     assert "Of 28 orderings 26 hold" in render_latex(grid)
     assert "orderings" not in render_latex(grid, "compact")
+
+
+def test_an_order_that_is_printed_for_another_data_set_is_never_shown_without_saying_so(table: Table) -> None:
+    grid = build_grid(table)
+    for text in (render_text(grid), render_latex(grid), render_markdown(grid)):
+        assert "order is that on DIV2K." in " ".join(text.split())
+
+
+def test_latex_has_no_blank_where_there_is_no_caveat(tmp_path: Path) -> None:
+    for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0)):
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)})
+    text = render_latex(build_grid(build_table(suite_of("4", None, tmp_path), tmp_path)))
+    assert "Rows of the paper: Of 3 orderings" in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert re.search(r"Set5 1\.00 \(1\.00 to 1\.00\)\.(\S|$)", text, re.M)
+
+
+def test_a_series_that_nobody_trained_here_is_a_series(table: Table) -> None:
+    (series,) = orderings_of(table)
+    own, mine = replace(table.suite, name="mine"), replace(series, name="fast")
+    for suite, one in ((own, series), (own, mine), (table.suite, mine)):
+        assert orderings.name(suite, one) == f"Series: {one.name}"
+        assert orderings.caveat(suite, one) == ""
+    assert orderings.name(own, replace(series, name="")) == "Published rows"
+    full = orderings.caveat(table.suite, replace(series, name="paper, 300,000 steps"))
+    assert "parameters" not in full
+    assert "shorter" not in full
+    assert full.startswith("This proves less")
+    text = render_text(replace(build_grid(table), orderings=(mine,)))
+    assert "proves less" not in text
+    assert "proves less" not in render_html(replace(build_grid(table), orderings=(mine,)), Path())
+
+
+def test_orderings_of_an_earlier_report_do_not_stay(table: Table, tmp_path: Path) -> None:
+    to = tmp_path / "to"
+    write_reports(build_grid(table), tmp_path, to)
+    nothing = replace(build_grid(table), orderings=())
+    assert "table1.orderings.json" in [path.name for path in write_reports(nothing, tmp_path, to)]
+    assert json.loads((to / "table1.orderings.json").read_text()) == {"table": "table1", "series": []}
+    assert "orderings.json" not in (to / "table1.html").read_text()
+
+
+def test_two_blocks_of_80_columns_have_every_pair(table: Table) -> None:
+    """The order is in the first."""
+    (series,) = orderings_of(table)
+    pairs = [pair.texts for pair in orderings.pair_lines(series)]
+    blocks = in_blocks(orderings.PAIR_HEADS, pairs, 80, fixed=3)
+    assert [[str(column.header) for column in block.columns] for block in blocks] == [
+        ["Metric", "Data set", "Printed order", "Order", "In print"],
+        ["Metric", "Data set", "Printed order", "Measured", "p", "Share"],
+    ]
 
 
 def test_the_file_for_programs_has_all_of_it(table: Table, tmp_path: Path) -> None:
