@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_out, add_trust
+from bench.cli.options import add_out, add_trust, whole
 from hcflow.cli.entry import subparser
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for name, what in (("--dataset", "data sets"), ("--metric", "columns, such as psnr_y")):
         many = {"nargs": "+", "action": "extend", "default": [], "metavar": "NAME"}
         parser.add_argument(name, **many, help=f"only these {what} (default: all that both have)")  # type: ignore[arg-type]
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the resampling (default: 0)")
     parser.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="(default: text)")
     add_out(parser)
     add_trust(parser)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from bench.suites.suite import Suite
 
 
+_DIGITS = 18  # of a number: it fits into 64 bits
+
+
 def add_table(parser: argparse._ActionsContainer, required: bool = False) -> None:
     """--table N and --suite FILE."""
     parser.add_argument(
@@ -104,9 +107,11 @@ def whole(text: str) -> int:
 
 
 def _whole(text: str, least: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) < least:
-        raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text[:40]!r}")
-    return int(text[:20])
+    if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from {least}, of at most {_DIGITS} digits, got {text[:40]!r}"
+        )
+    return int(text)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

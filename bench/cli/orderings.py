@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.cli.options import add_out, add_suite, add_table, add_trust, shown_suite
+from bench.cli.options import add_out, add_suite, add_table, add_trust, shown_suite, whole
 from hcflow.cli.entry import subparser
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Tell whether the rows of a table come in the published order: Kendall's tau-b of each metric and data set with a 95 %
-bootstrap interval over the images, and of every two rows whether their order holds. Rows that were trained here stand
-for the rows that they are beside. Nothing is measured; see docs/analysis.md.
+bootstrap interval over the images, and of every two rows whether their order holds (permutation test). Rows that were
+trained here stand for the rows that they are beside. Nothing is measured; see docs/analysis.md.
 """
 _EXAMPLES = """\
 examples:
@@ -35,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for name, of in (("--dataset", "data sets"), ("--metric", "columns, such as psnr_y")):
         many = {"nargs": "+", "action": "extend", "default": [], "metavar": "NAME"}
         parser.add_argument(name, **many, help=f"only these {of} (default: all)")  # type: ignore[arg-type]
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the resampling (default: 0)")
     parser.add_argument("--format", choices=["text", "json", "markdown"], default="text", help="(default: text)")
     add_out(parser)
     add_trust(parser)
@@ -45,11 +46,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _orderings(args: argparse.Namespace) -> int:
     from bench.records.journal import require_records
     from bench.records.tables import build_table
-    from bench.statistics.orderings import chosen, orderings_of
+    from bench.statistics.orderings import chosen, orderings_of, remarks
 
     require_records(args.out)
     table = build_table(shown_suite(args.table, args.suite, args.out, args.trust), args.out)
     found = chosen(orderings_of(table, args.seed), table, args.dataset, args.metric)
+    for text in remarks(table):
+        print(f"note: {text}", file=sys.stderr)
     if args.format == "json":
         from bench.report.machine import render_orderings
 
@@ -72,12 +75,13 @@ def _print(table: Table, found: Sequence[Series]) -> None:
 
     screen, suite = console(), table.suite
     for series in found:
-        screen.print(escape(f"{suite.name}, {orderings.name(suite, series)}: {orderings.summary(series)}"))
+        what = orderings.name(suite, series)
+        screen.print(escape(f"{suite.name}, {what[0].lower()}{what[1:]}: {orderings.summary(series)}"))
         for block in in_blocks(orderings.heads(series), orderings.lines(series), screen.width, fixed=2):
             screen.print(block)
         if pairs := [pair.texts for pair in orderings.pair_lines(series, held=False)]:
             for block in in_blocks(
-                orderings.PAIR_HEADS, pairs, screen.width, fixed=4, title="Pairs whose order does not hold"
+                orderings.PAIR_HEADS, pairs, screen.width, fixed=3, title="Pairs whose order does not hold"
             ):
                 screen.print(block)
         for note in filter(None, [orderings.caveat(suite, series), *orderings.notes(suite, series)]):

@@ -70,7 +70,7 @@ def _shown(grid: Grid, request: Request) -> Grid:
     suite = replace(table.suite, rows=tuple(row for row in table.suite.rows if row.name in names))
     part = replace(table, suite=suite, cells=tuple(cell for cell in table.cells if cell.row in names))
     orderings = tuple(one for one in grid.orderings if names & {member.row for member in one.members})
-    return replace(build_grid(part), orderings=orderings)
+    return build_grid(part, orderings=orderings)
 
 
 def _first_need(outcome: Outcome) -> str:

@@ -33,7 +33,7 @@ examples:
   python -m bench run --table 2 --dataset Sample --also niqe@live brisque@live
   python -m bench run --ablation case5                    the row of table 1
   python -m bench run --ablation case5 --budget smoke     the same, with weights trained for a few seconds
-  python -m bench run --ablation case5 --budget smoke --seed 0 1    twice, so that the noise of training is seen
+  python -m bench run --ablation all --budget smoke --seed 0 1      each twice, so that the noise of training is seen
   python -m bench run --table 4 --weights my.safetensors --as "My network"
   python -m bench run --table 4 --method spandrel:SwinIR.pth
   python -m bench run --suite mine.toml                   your own table

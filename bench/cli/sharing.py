@@ -167,7 +167,7 @@ def key_of_cases(args: argparse.Namespace, suite: Suite) -> str:
     from bench.records.store import digest_of
 
     asked = {"cases": _cases(args, suite), "budget": args.budget, "data": args.train_data}
-    seeds = seeds_of(args)
+    seeds = sorted(seeds_of(args))  # in whatever order they were named
     return digest_of(asked if seeds == [0] else {**asked, "seeds": seeds})[:16]  # as before there were seeds
 
 

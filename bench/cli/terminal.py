@@ -39,8 +39,8 @@ def _shortened(line: str) -> str:
 
 def console() -> Console:
     """As wide as the terminal; where stdout is a file or a pipe, each row of a table is one line."""
-    real = Console(highlight=False)
-    return real if real.is_terminal else _Piped(highlight=False, width=_ENDLESS)
+    real = Console(highlight=False, emoji=False)
+    return real if real.is_terminal else _Piped(highlight=False, emoji=False, width=_ENDLESS)
 
 
 class TextOptions(TypedDict):
@@ -127,7 +127,7 @@ def one_line_each(table: Table, width: int | None = None) -> Table:
     for column in table.columns[:-1]:
         cells = [column.header, *column.cells]
         column.no_wrap = True
-        column.min_width = max(cell_len(Text.from_markup(str(cell)).plain) for cell in cells)
+        column.min_width = max(cell_len(Text.from_markup(str(cell), emoji=False).plain) for cell in cells)
         taken += column.min_width + _GAP
     last = table.columns[-1]
     last.no_wrap, last.overflow = True, "ellipsis"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_trust
+from bench.cli.options import add_trust, whole
 from bench.errors import BenchError
 from bench.files import require_folder
 from hcflow.cli.entry import subparser
@@ -37,7 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparser(commands, "verify", "measure a part of a results folder again", _EXAMPLES, _DESCRIPTION)
     parser.add_argument("folder", type=Path, metavar="DIR", help="results folder (--out of the runs)")
     parser.add_argument("--sample", default="5%", metavar="PART", help="a share (5%%) or a count of images (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of images (default: 0)")
+    parser.add_argument("--seed", type=whole, default=0, help="of the choice of images (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda[:N] or mps (default: auto)")
     parser.add_argument("--format", choices=["text", "json"], default="text", help="(default: text)")
     add_trust(parser)

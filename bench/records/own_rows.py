@@ -11,6 +11,7 @@ from bench.jsons import Json
 from bench.records.journal import Journal, warn_once
 from bench.records.trust import left_out, unsafe_row
 from bench.structured import build
+from bench.suites.reading import with_controls
 from bench.suites.suite import Row, Suite
 
 
@@ -35,6 +36,9 @@ def with_own_rows(suite: Suite, journals: Iterable[Journal], trust: bool = False
                 row = build(Row, raw, "row")
             except BenchError:
                 continue  # of another version; its values cannot be placed
+            if wrong := with_controls(row):
+                warn_once(f"a row of an earlier run is left out: {wrong}")
+                continue
             if not trust and (name := unsafe_row(row)):
                 warn_once(left_out("row", row.name, name))
                 continue

@@ -67,10 +67,10 @@ def write_reports(
     name = grid.table.suite.name
     others = tuple(f"{name}.{suffix}" for suffix in FORMATS if suffix != "html")
     written = []
-    if grid.orderings:
+    if grid.orderings or (target / f"{name}.orderings.json").exists():  # those of an earlier report would be wrong now
         written.append(target / f"{name}.orderings.json")
         write_atomically(written[0], render_orderings(grid.table, grid.orderings).encode())
-        others += (written[0].name,)
+        others += (written[0].name,) if grid.orderings else ()
     links = ("index.html", *others) if in_site else others
     for suffix, render in FORMATS.items():
         if suffix == "html":

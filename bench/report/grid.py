@@ -17,24 +17,28 @@ from bench.report.parts import Grid, GridCell, GridRow, Group, Head, Line, Place
 from bench.report.ranking import Rank, ranks
 from bench.report.slots import Gap, Key, Number
 from bench.statistics import columns
-from bench.statistics.orderings import orderings_of
+from bench.statistics.orderings import orderings_of, remarks
+from bench.statistics.series import Series
 from bench.suites.suite import Row
 
 _Ranks = Mapping[Place, tuple[Rank, bool]]
 
 
-def build_grid(table: Table, ties: frozenset[Place] | None = None) -> Grid:
+def build_grid(table: Table, ties: frozenset[Place] | None = None, orderings: tuple[Series, ...] | None = None) -> Grid:
     """Decide what stands where.
 
     Args:
         table: cells with their verdicts.
         ties: places whose measured value is not significantly worse than the best one of their column; None: tested as
             `bench.statistics.columns` says, which a remark tells.
+        orderings: whether the rows come in the published order; None: those of the table.
     """
+    if orderings is None:
+        orderings = orderings_of(table)
     if ties is not None:
-        return _Builder(table, ties).grid()
+        return _Builder(table, ties, orderings).grid()
     best = columns.best_of_columns(table)
-    return _Builder(table, columns.ties_of(best), columns.remark(best)).grid()
+    return _Builder(table, columns.ties_of(best), orderings, columns.remark(best)).grid()
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class _Builder:
 
     table: Table
     ties: frozenset[Place]
+    orderings: tuple[Series, ...]
     tested: str = ""
 
     def grid(self) -> Grid:
@@ -59,10 +64,10 @@ class _Builder:
             tuple(self._row(row) for row in suite.rows),
             self._footnotes,
             self._reasons,
-            (*notes.remarks(table), *([self.tested] if self.tested else [])),
+            (*notes.remarks(table), *([self.tested] if self.tested else []), *remarks(table)),
             tuple(tuple(notes.provenance(run)) for run in in_brief(table.runs)),
             self.ties,
-            orderings_of(table),
+            self.orderings,
         )
 
     @cached_property

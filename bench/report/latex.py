@@ -103,9 +103,7 @@ def _orderings(grid: Grid) -> Iterable[str]:
     """Whether the published orderings hold: a paragraph for each series."""
     suite = grid.table.suite
     for series in grid.orderings:
-        head = f"{orderings.heading(suite)} {orderings.name(suite, series)}: {orderings.summary(series)}"
-        brief = "; ".join(orderings.in_brief(series))
-        yield f"{head} Kendall's tau-b with its 95 % interval: {brief}. {orderings.caveat(suite, series)}"
+        yield f"{orderings.heading(suite)} {orderings.paragraph(suite, series)}"
 
 
 def _notes(grid: Grid, everything: bool) -> list[str]:

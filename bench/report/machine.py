@@ -85,7 +85,7 @@ def _ordering(one: Ordering) -> dict[str, object]:
         "pairs": [
             {"better": one.members[pair.better].row, "worse": one.members[pair.worse].row,
              "published": float(difference(one.members, pair.better, pair.worse)), "measured": pair.measured,
-             "share": pair.share, "order": pair.answer}
+             "p": pair.p, "share": pair.share, "order": pair.answer}
             for pair in result.pairs
         ],
         "noise": [{"beside": n.name, "seeds": list(n.seeds), "difference": n.difference} for n in one.noise],

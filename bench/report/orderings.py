@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from bench.records.estimates import decimals_of
 from bench.report import formatting
 from bench.report.parts import Grid
-from bench.statistics.agreement import ANSWERS, CERTAIN, Answer, Pair
-from bench.statistics.paired import RESAMPLES
+from bench.statistics.agreement import ANSWERS, Answer, Pair
+from bench.statistics.paired import EXACT, LEVEL, RESAMPLES, smallest_p
 from bench.statistics.series import Member, Ordering, Series, difference
 from bench.suites.reading import option_of
 from bench.suites.suite import Suite
 
 SIGNS: dict[Answer, str] = {"holds": "✓", "reversed": "✗", "undecided": "?", "within noise": "≈"}
-PAIR_HEADS = (
-    "Metric", "Data set", "Better in print", "Worse in print", "In print", "Measured",
-    "Resamples as printed", "Order",
-)  # fmt: skip
+PAIR_HEADS = ("Metric", "Data set", "Printed order", "Order", "In print", "Measured", "p", "Share")
+"""The first three describe a pair; `Share` is that of the resamples which have the printed order."""
 _ONE_SEED = "every row has one seed"
 _FEW = 10  # images below which an interval is a hint only
 
@@ -38,9 +36,9 @@ def heading(suite: Suite) -> str:
 
 
 def name(suite: Suite, series: Series) -> str:
-    """What a series is called: `Rows of the paper`, or `Trained here: small, 3,000 steps`."""
+    """What a series is called: `Rows of the paper`, or `Trained here: small, 3,000 steps`; `Series: NAME` of others."""
     if series.name:
-        return f"Trained here: {series.name}"
+        return f"{'Trained here' if _budget(suite, series) else 'Series'}: {series.name}"
     return "Rows of the paper" if _of_the_paper(suite) else "Published rows"
 
 
@@ -49,10 +47,12 @@ def how_to_read() -> str:
     return (
         "Kendall's tau-b compares the order of the measured means (common protocol) with that of the published values: "
         "1 is the same order, 0 is none, −1 the opposite one. Its 95 % interval is a percentile bootstrap over the "
-        f"images ({RESAMPLES:,} resamples, the same images for all rows). Of two rows that are printed as different, "
-        f"the order holds where at least {100 * CERTAIN:g} % of the resamples have it, is reversed where at least that "
-        "many have the opposite one, and is undecided between. Each pair is judged for itself, without a correction "
-        "for their number."
+        f"images ({RESAMPLES:,} resamples, the same images for all rows), a hint only where these are few. Two rows "
+        "that are printed as different are compared by the two-sided paired permutation test that sets values in bold "
+        f"(exact up to {EXACT} images). The order holds where p is at most {LEVEL:g} and the measured difference has "
+        "the printed sign, is reversed where p is as small and the sign is the other one, and is undecided where p is "
+        "larger. The share of the resamples with the printed order decides nothing. Each pair is judged for itself, "
+        "without a correction for their number."
     )
 
 
@@ -143,9 +143,10 @@ def _pair(one: Ordering, pair: Pair) -> tuple[str, ...]:
     printed = difference(one.members, pair.better, pair.worse)
     digits = max(decimals_of(one.members[index].printed, 0) for index in (pair.better, pair.worse))
     return (
-        _title(one), one.cell.dataset, shown(one.members[pair.better]), shown(one.members[pair.worse]),
+        _title(one), one.cell.dataset, f"{shown(one.members[pair.better])} > {shown(one.members[pair.worse])}",
+        f"{SIGNS[pair.answer]} {pair.answer}",
         formatting.signed(float(printed), digits), formatting.signed(pair.measured, formatting.digits(one.cell)),
-        "–" if pair.share is None else f"{100 * pair.share:.2f} %", f"{SIGNS[pair.answer]} {pair.answer}",
+        f"{pair.p:.4f}", "–" if pair.share is None else f"{100 * pair.share:.2f} %",
     )  # fmt: skip
 
 
@@ -157,37 +158,50 @@ def shown(member: Member) -> str:
 def notes(suite: Suite, series: Series) -> list[str]:
     """What a reader has to know of a series: where its order is printed, and what is missing."""
     found = []
-    elsewhere = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
-    whose = "The paper's order" if _of_the_paper(suite) else "The published order"
-    found += [f"{whose} is that on {dataset}." for dataset in elsewhere]
+    found += _elsewhere(suite, series)
     if series.seeds:
         runs = "; ".join(f"{case}: {', '.join(map(str, sorted(seeds)))}" for case, seeds in series.seeds.items())
         found.append(
             f"Noise of training: the mean and the largest difference between two seeds of one row (seeds of {runs}), a "
             "rough guess from so few. Two rows that are closer than the largest are within noise, whatever the images "
-            "say. Rows with several seeds are put in order with the lowest."
+            "say. Rows with several seeds are put in order with the lowest on these images."
         )
     found += (
         ["Where values are printed as equal, tau-b stays below 1 even if all the rest agrees."] if series.tied else []
     )
-    few = {f"{one.cell.dataset} ({one.result.n})": None for one in series.orderings if one.result.n < _FEW}
-    found += [f"With so few images intervals and shares are a hint only: {', '.join(few)}."] if few else []
+    found += _few(series)
     found += [f"{_where(one)}: {one.result.why}." for one in series.orderings if one.result.why]
     left_out = _left_out(series)
     return found + ([f"Left out: {', '.join(left_out)}."] if left_out else [])
 
 
+def _elsewhere(suite: Suite, series: Series) -> list[str]:
+    """`The paper's order is that on DIV2K.`, where the test images are others than those that it is printed for."""
+    printed = {one.printed_on: None for one in series.orderings if one.printed_on != one.cell.dataset}
+    whose = "The paper's order" if _of_the_paper(suite) else "The published order"
+    return [f"{whose} is that on {dataset}." for dataset in printed]
+
+
+def _few(series: Series) -> list[str]:
+    """Where images are too few for a pair to be decided at all, and where for an interval."""
+    few = {(one.cell.dataset, one.result.n): None for one in series.orderings if one.result.n < _FEW}
+    found = [
+        f"{dataset}: with {images} image{'' if images == 1 else 's'} the smallest possible p is "
+        f"{smallest_p(images):g}, so that no order can be decided."
+        for dataset, images in few
+        if smallest_p(images) > LEVEL
+    ]
+    names = ", ".join(f"{dataset} ({images})" for dataset, images in few)
+    return [*found, f"With so few images intervals and shares are a hint only: {names}."] if few else []
+
+
 def caveat(suite: Suite, series: Series) -> str:
-    """Why the order of rows that were trained here proves less than the published table; empty for others."""
-    if not series.name:
+    """Why the order of the paper's cases as trained here proves less than the published table; empty for others."""
+    budget = _budget(suite, series)
+    if not budget:
         return ""
-    budget = re.match(r"(smoke|small|hour), ", series.name) if _of_the_paper(suite) else None
-    facts = (
-        ["the networks have a seventh to a twentieth of the paper's parameters"]
-        if budget and budget[1] == "small"
-        else []
-    )
-    facts += ["training was much shorter than the paper's"] if budget else []
+    facts = ["the networks have a seventh to a twentieth of the paper's parameters"] if budget == "small" else []
+    facts += ["training was much shorter than the paper's"] if budget != "paper" else []
     facts += ["the training images may be others"]
     facts += (
         ["the test images are others"] if any(one.printed_on != one.cell.dataset for one in series.orderings) else []
@@ -206,10 +220,17 @@ def text_lines(grid: Grid) -> list[str]:
     suite, found = grid.table.suite, []
     for series in grid.orderings:
         found.append(f"{name(suite, series)} ({len(series.members)}). {summary(series)}")
-        found += [f"  {text}" for text in in_brief(series)]
-        if series.name:
+        found += [f"  {text}" for text in (*in_brief(series), *_elsewhere(suite, series))]
+        if caveat(suite, series):
             found.append("  It proves less than the published table: docs/analysis.md says why.")
     return found
+
+
+def paragraph(suite: Suite, series: Series) -> str:
+    """All but the tables, as running text."""
+    brief = f"Kendall's tau-b with its 95 % interval: {'; '.join(in_brief(series))}."
+    texts = [f"{name(suite, series)}: {summary(series)}", brief, *_elsewhere(suite, series), caveat(suite, series)]
+    return " ".join(filter(None, texts))
 
 
 def command(suite: Suite) -> str:
@@ -219,6 +240,12 @@ def command(suite: Suite) -> str:
 
 def _of_the_paper(suite: Suite) -> bool:
     return formatting.heading(suite) != suite.name
+
+
+def _budget(suite: Suite, series: Series) -> str:
+    """With which budget the cases of the paper's table were trained here; empty for any other series."""
+    known = re.match(r"(smoke|small|hour|paper), ", series.name) if _of_the_paper(suite) else None
+    return known[1] if known else ""
 
 
 def _title(one: Ordering) -> str:

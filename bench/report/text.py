@@ -46,7 +46,7 @@ class _Sheet:
     def __init__(self, width: int, color: bool) -> None:
         self._file = io.StringIO()
         self._width = width
-        self._console = Console(file=self._file, force_terminal=color, no_color=not color, highlight=False)
+        self._console = Console(file=self._file, force_terminal=color, no_color=not color, highlight=False, emoji=False)
 
     def line(self, content: str | Text, style: str = "") -> None:
         """A line, of markup or of text, as long as it is."""

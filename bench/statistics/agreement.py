@@ -1,6 +1,7 @@
 """Whether several systems come in the same order as in print: Kendall's tau-b, and every two of them, over the images.
 
-The image is the unit: images are what a data set samples, so they are resampled, the same ones for all systems.
+The image is the unit: images are what a data set samples. Tau's interval resamples them, the same ones for all systems;
+two systems are told apart by the permutation test of `bench.statistics.paired`, as `bench compare` does.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.statistics.paired import CONFIDENCE, RESAMPLES, batches
+from bench.statistics.paired import CONFIDENCE, LEVEL, RESAMPLES, batches, sign_flips
 
 FEWEST_SYSTEMS = 3
 FEWEST_IMAGES = 3
-CERTAIN = (1 + CONFIDENCE) / 2
-"""Share of the resamples from which on an order is one that holds; up to 1 - CERTAIN it is reversed."""
 
 Answer = Literal["holds", "reversed", "undecided", "within noise"]
 ANSWERS: tuple[Answer, ...] = ("holds", "reversed", "undecided", "within noise")
+_TOGETHER = 64  # pairs that are tested at once: 10,000 patterns of signs of each are 5 MB
 _EQUAL = 1e-12  # of the mean absolute difference: equal sums, added in another order
 
 _Floats = NDArray[np.floating[Any]]
@@ -36,16 +36,19 @@ class Pair:
         worse: index of the other.
         printed: difference of the printed values, better minus worse.
         measured: the same of the measured means; of the same sign where the order is that in print.
+        p: two-sided p value of the paired permutation test of the two.
         share: of the resamples in which the order is that in print, one with equal means counted as half; None where
-            there are too few images.
-        answer: holds: `share` is at least CERTAIN; reversed: at most 1 - CERTAIN; undecided: between, or unknown;
-            within noise: trainings of one system differ more than these two do, whatever the share.
+            there are too few images. It decides nothing: with few images it is too sure.
+        answer: holds: `p` is at most LEVEL and the measured order is that in print; reversed: the same, the other
+            order; undecided: `p` is larger; within noise: trainings of one system differ more than these two do,
+            whatever `p` is.
     """
 
     better: int
     worse: int
     printed: float
     measured: float
+    p: float
     share: float | None
     answer: Answer
 
@@ -87,7 +90,7 @@ def agreement(
         values: (systems, images), finite: each image's mean over its draws.
         direction: "higher" or "lower": what is better.
         noise: largest difference between trainings of one system; closer pairs are not judged.
-        seed: of the resampling.
+        seed: of the resampling and of random permutations.
 
     Raises:
         ValueError: fewer than three systems, no image, another number of printed values, or one that is not finite.
@@ -99,7 +102,8 @@ def agreement(
         )
     if not (np.isfinite(values).all() and np.isfinite(printed).all()):
         raise ValueError("expected finite values, got others")
-    couples = _in_printed_order(printed, 1 if direction == "higher" else -1)
+    sign = 1 if direction == "higher" else -1
+    couples = _in_printed_order(printed, sign)
     first, second = np.array(couples).T
     differences = values[first] - values[second]
     gaps = np.array([printed[a] - printed[b] for a, b in couples])
@@ -112,11 +116,10 @@ def agreement(
         why = "the printed values are all equal" if not gaps.any() else "the measured means are all equal"
     elif taus is not None and low is None:
         why = "in some resamples all means are equal"
+    known = [None] * len(couples) if shares is None else shares.tolist()
     pairs = tuple(
-        Pair(a, b, float(gap), float(one), share, _answer(float(one), share, noise))
-        for (a, b), gap, one, share in zip(
-            couples, gaps, mean, [None] * len(couples) if shares is None else shares.tolist(), strict=True
-        )
+        Pair(a, b, float(gap), float(one), p, share, _answer(sign * float(one), p, noise))
+        for (a, b), gap, one, p, share in zip(couples, gaps, mean, _tested(differences, seed), known, strict=True)
         if gap
     )
     missing = np.isnan(tau)
@@ -155,12 +158,18 @@ def _mean(differences: _Floats, counts: _Floats) -> _Floats:
     return np.where(np.abs(means) <= _EQUAL * np.abs(differences).mean(axis=1), 0.0, means)
 
 
+def _tested(differences: _Floats, seed: int) -> list[float]:
+    """The p value of each pair, as `bench compare` has it; some pairs at a time, which have the same patterns."""
+    parts = range(0, len(differences), _TOGETHER)
+    return [p for first in parts for p in sign_flips(differences[first : first + _TOGETHER], seed)]
+
+
 def _resampled(differences: _Floats, gaps: _Floats, direction: str, seed: int) -> tuple[_Floats, _Floats]:
     """(tau of each resample, share of the resamples in which each pair has its printed order)."""
     rng = np.random.default_rng(seed)
     n = differences.shape[1]
     taus, seen = [], np.zeros(len(differences))
-    for first, last in batches(RESAMPLES, n):
+    for first, last in batches(RESAMPLES, max(n, len(differences))):
         picked = rng.integers(0, n, size=(last - first, n))
         places = picked + np.arange(last - first)[:, None] * n
         counts = np.bincount(places.ravel(), minlength=(last - first) * n).reshape(-1, n)
@@ -175,9 +184,10 @@ def _ends(taus: _Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _answer(difference: float, share: float | None, noise: float) -> Answer:
+def _answer(difference: float, p: float, noise: float) -> Answer:
+    """Of a difference that is positive where the order is that in print."""
     if abs(difference) < noise:
         return "within noise"
-    if share is None:
+    if p > LEVEL:
         return "undecided"
-    return "holds" if share >= CERTAIN else "reversed" if share <= 1 - CERTAIN else "undecided"
+    return "holds" if difference > 0 else "reversed"

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.records.tables import Cell, Table
-from bench.statistics.paired import EXACT, RESAMPLES, holm, image_means, sign_flips, smallest_p
+from bench.statistics.paired import EXACT, LEVEL, RESAMPLES, holm, image_means, sign_flips, smallest_p
 
-LEVEL = 0.05
 TEST = (
     "two-sided paired permutation test of the mean difference over the images "
     f"(exact up to {EXACT} images, else {RESAMPLES:,} random patterns of signs), Holm's correction over the column, "

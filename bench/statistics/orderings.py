@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-
-import numpy as np
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.errors import BenchError
-from bench.records.estimates import decimal
-from bench.records.tables import Cell, Table
+from bench.records.tables import Table
 from bench.registry import unknown
-from bench.statistics.agreement import FEWEST_SYSTEMS, agreement
-from bench.statistics.paired import image_means
-from bench.statistics.series import Member, Noise, Ordering, Series
-from bench.suites.suite import Column, Row
+from bench.statistics.agreement import FEWEST_SYSTEMS
+from bench.statistics.places import Place
+from bench.statistics.series import Series
+from bench.suites.suite import Row
+
+_OURS = re.compile(r"\(ours, (smoke|small|hour|paper), ")
+_MANY = 6  # rows that an error names for one reason
 
 
 def orderings_of(table: Table, seed: int = 0) -> tuple[Series, ...]:
@@ -27,17 +26,37 @@ def orderings_of(table: Table, seed: int = 0) -> tuple[Series, ...]:
         table: with its cells.
         seed: of the resampling.
     """
+    found = []
+    for name, places in _places(table).items():
+        orderings = (place.ordering(seed) for place in places)
+        found.append(Series(name, tuple(one for one in orderings if one is not None)))
+    return tuple(sorted((one for one in found if one.orderings), key=lambda one: one.name != ""))
+
+
+def _places(table: Table) -> Mapping[str, Sequence[Place]]:
+    """Series -> each data set and column."""
     named: dict[str, list[tuple[Row, Row]]] = {}
     for row in table.suite.rows:
         published = published_row(table, row)
         if published is not None:
             named.setdefault(row.series if published is not row else "", []).append((row, published))
-    found = []
-    for name, rows in named.items():
-        places = [(dataset, column) for dataset in table.datasets for column in table.suite.columns]
-        orderings = (_Place(table, name, rows, *place).ordering(seed) for place in places)
-        found.append(Series(name, tuple(one for one in orderings if one is not None)))
-    return tuple(sorted((one for one in found if one.orderings), key=lambda one: one.name != ""))
+    suite = table.suite
+    printed = {
+        column.id: tuple(
+            dataset
+            for dataset in suite.datasets
+            if any(suite.published_value(row, dataset, column) is not None for row in suite.rows)
+        )
+        for column in suite.columns
+    }
+    return {
+        name: [
+            Place(table, rows, dataset, column, printed[column.id])
+            for dataset in table.datasets
+            for column in suite.columns
+        ]
+        for name, rows in named.items()
+    }
 
 
 def published_row(table: Table, row: Row) -> Row | None:
@@ -79,118 +98,47 @@ def chosen(found: Sequence[Series], table: Table, datasets: Sequence[str], metri
         left += [Series(series.name, orderings)] if orderings else []
     if not left:
         named = f" on {', '.join([*datasets, *metrics])}" if datasets or metrics else ""
+        reasons = "; ".join(_reasons(table, datasets, metrics))
         raise BenchError(
             f"{table.suite.name}: expected at least {FEWEST_SYSTEMS} rows with published values, measured on the same "
-            f"images{named}, got fewer; measure more of its rows"
+            f"images{named}, got fewer{f' ({reasons})' if reasons else ''}; measure more of its rows"
         )
     return left
 
 
-_Run = tuple[Member, Cell]
-_OTHER = "other images than the rest"
+def without_series(table: Table) -> Mapping[str, Sequence[str]]:
+    """Rows trained here that a version without series measured: budget -> their names; they are in no order."""
+    measured = {cell.row for cell in table.cells if cell.value is not None}
+    found: dict[str, list[str]] = {}
+    for row in table.suite.rows:
+        ours = _OURS.search(row.name)
+        if ours and row.beside and not (row.series or row.key or row.published) and row.name in measured:
+            found.setdefault(ours[1], []).append(row.name)
+    return found
 
 
-@dataclass(frozen=True)
-class _Place:
-    """The rows of a series on a data set and column, on their way to an ordering."""
-
-    table: Table
-    name: str
-    rows: Sequence[tuple[Row, Row]]
-    dataset: str
-    column: Column
-
-    def ordering(self, seed: int) -> Ordering | None:
-        """Put them in order; None where fewer than three can be compared."""
-        printed_on = self._printed_on()
-        if printed_on is None or self.column.extra or self.column.measure.of.direction == "none":
-            return None
-        left_out: list[tuple[str, str]] = []
-        runs: dict[str, list[_Run]] = {}
-        for row, published in self.rows:
-            cell = self.table.cell(row.name, self.dataset, self.column.id)
-            if cell.value is None:
-                continue
-            value = self.table.suite.published_value(published, printed_on, self.column)
-            if value is None or (why := _unfit(cell)):
-                left_out.append((row.name, "no value is published" if value is None else why))
-                continue
-            runs.setdefault(published.name, []).append((Member(row.name, published.name, row.seed, value), cell))
-        for several in runs.values():
-            several.sort(key=lambda run: run[0].seed)
-        first, images = _together([several[0] for several in runs.values()])
-        if len(first) < FEWEST_SYSTEMS:
-            return None
-        names = {member.name for member, _ in first}
-        left_out += [(several[0][0].row, _OTHER) for name, several in runs.items() if name not in names]
-        others = [run for several in runs.values() for run in several[1:]]
-        left_out += [(run.row, _OTHER) for run, cell in others if not _has(cell, images)]
-        noise = tuple(_noise(list(runs.values()), images))
-        largest = max((abs(one.difference) for one in noise), default=0.0)
-        values = np.array([_values(cell, images) for _, cell in first])
-        printed = [float(decimal(member.printed)) for member, _ in first]
-        result = agreement(printed, values, self.column.measure.of.direction, largest, seed)
-        members = tuple(member for member, _ in first)
-        return Ordering(first[0][1], printed_on, members, result, noise, tuple(left_out))
-
-    def _printed_on(self) -> str | None:
-        """Where the published values are from: this data set, or the only one that the column is printed for."""
-        suite = self.table.suite
-        rows = {published.name: published for _, published in self.rows}.values()
-        printed = [
-            dataset
-            for dataset in suite.datasets
-            if any(suite.published_value(row, dataset, self.column) is not None for row in rows)
-        ]
-        if self.dataset in printed:
-            return self.dataset
-        return printed[0] if len(printed) == 1 else None
+def remarks(table: Table) -> list[str]:
+    """What became of rows that a version without series measured, and what brings them back."""
+    return [
+        f"In no order: {_listed(rows)}; measured by a version without series: run "
+        f"`python -m bench run --ablation all --budget {budget}` again."
+        for budget, rows in without_series(table).items()
+    ]
 
 
-def _unfit(cell: Cell) -> str:
-    """Why a measured cell is not put in order; empty where it is."""
-    if len(cell.images) < cell.total:
-        return f"{len(cell.images)} of {cell.total} images"
-    values = image_means([image.common for image in cell.images])
-    if np.isnan(values).any():
-        return "not a number"
-    return "infinite" if np.isinf(values).any() else ""
+def _reasons(table: Table, datasets: Sequence[str], metrics: Sequence[str]) -> Iterable[str]:
+    """Why rows that are measured there are not put in order: one text for each reason."""
+    found: dict[str, dict[str, None]] = {}
+    for place in (place for places in _places(table).values() for place in places):
+        if (not datasets or place.dataset in datasets) and (not metrics or place.column.id in metrics):
+            for row, why in place.left_out():
+                found.setdefault(why, {})[row] = None
+    yield from (f"{why}: {_listed(list(rows))}" for why, rows in found.items())
+    for budget, rows in without_series(table).items():
+        again = f"run `python -m bench run --ablation all --budget {budget}` again"
+        yield f"measured by a version without series: {_listed(rows)}: {again}"
 
 
-def _pixels(cell: Cell) -> dict[str, str]:
-    return {image.id: image.pixels for image in cell.images}
-
-
-def _shared(cells: Iterable[Cell]) -> tuple[tuple[str, str], ...]:
-    """(id, pixels) of the images that all cells have, sorted: their order in a table changes nothing."""
-    return tuple(sorted(set.intersection(*(set(_pixels(cell).items()) for cell in cells))))
-
-
-def _together(runs: Sequence[_Run]) -> tuple[Sequence[_Run], tuple[tuple[str, str], ...]]:
-    """The rows that share images, and these; where no image is in all rows, the most rows that have the same ones."""
-    shared = _shared(cell for _, cell in runs) if runs else ()
-    if shared or not runs:
-        return runs, shared
-    groups: dict[tuple[tuple[str, str], ...], list[_Run]] = {}
-    for run in runs:
-        groups.setdefault(_shared([run[1]]), []).append(run)
-    images = max(groups, key=lambda key: len(groups[key]))
-    return groups[images], images
-
-
-def _has(cell: Cell, images: Sequence[tuple[str, str]]) -> bool:
-    return set(images) <= set(_pixels(cell).items())
-
-
-def _values(cell: Cell, images: Sequence[tuple[str, str]]) -> list[float]:
-    """Each image's mean over its draws, under the table's common protocol."""
-    draws = {image.id: image.common for image in cell.images}
-    return [float(np.mean(draws[id_])) for id_, _ in images]
-
-
-def _noise(runs: Sequence[Sequence[_Run]], images: Sequence[tuple[str, str]]) -> Iterable[Noise]:
-    """What every two trainings of one row differ by."""
-    for several in runs:
-        whole = [(member, float(np.mean(_values(cell, images)))) for member, cell in several if _has(cell, images)]
-        for (one, a), (other, b) in combinations(whole, 2):
-            yield Noise(one.name, (one.seed, other.seed), b - a)
+def _listed(rows: Sequence[str]) -> str:
+    more = len(rows) - _MANY
+    return ", ".join(rows[:_MANY]) + (f" and {more} more" if more > 0 else "")

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+LEVEL = 0.05
+"""P values up to this one are significant."""
 EXACT = 14
 """Images up to which all 2**n patterns of signs are tried; beyond, RESAMPLES random ones."""
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 
-from bench.errors import BenchError
+from bench.errors import BenchError, one_line
 from bench.metrics.metric import Measure
 from bench.registry import unknown
 from bench.structured import build
 from bench.suites.suite import Column, Note, Row, Suite
 
 SUITES = Path(__file__).parent
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def suite_names() -> list[str]:
@@ -96,6 +98,12 @@ class _SuiteFile:
     notes: tuple[Note, ...] = ()
 
 
+def with_controls(row: Row) -> str:
+    """What is wrong with a row whose names would move a terminal's cursor or break a line; empty for any other."""
+    wrong = next((text for text in (row.name, row.beside, row.series) if _CONTROL.search(text)), "")
+    return f"expected a name without control characters, got {one_line(wrong)}" if wrong else ""
+
+
 def _check(suite: Suite) -> None:
     """Refuse what can be read but means nothing."""
     where = suite.name
@@ -120,9 +128,11 @@ def _check(suite: Suite) -> None:
 
 
 def _check_row(suite: Suite, row: Row) -> None:
+    _refuse(bool(wrong := with_controls(row)), f"{suite.name}: {wrong}")
     temperatures = [row.temperature, *(column.temperature or 0.0 for column in suite.columns)]
     right = all(math.isfinite(tau) and 0 <= tau <= 10 for tau in temperatures)
     _refuse(not right, f"{suite.name} row {row.name}: expected temperatures of 0 to 10, got {temperatures}")
+    _refuse(row.seed < 0, f"{suite.name} row {row.name}: expected a seed from 0, got {row.seed}")
     _refuse(bool(row.key) and not suite.published, f"{suite.name} row {row.name}: a key needs `published`, a CSV file")
     metrics = {column.measure.metric for column in suite.columns}
     for one in row.as_published:

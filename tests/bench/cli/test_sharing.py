@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -70,6 +71,17 @@ def test_cases_are_trained_side_by_side(
     assert main([*command, *seeds, "--executor", "slurm", "--attach", "--out", str(out)]) == 0
     assert main([*command, "--seed", "2", "--executor", "slurm", "--attach", "--out", str(out)]) == 2
     assert "expected jobs that were submitted with the same arguments" in capsys.readouterr().err
+
+
+def test_the_order_of_seeds_is_no_other_request() -> None:
+    suite = load_suite("1")
+
+    def key(*seeds: list[int]) -> str:
+        asked = Namespace(ablation="case1", budget="smoke", train_data=[], part=None, seed=list(seeds))
+        return sharing.key_of_cases(asked, suite)
+
+    assert key([0, 1]) == key([1, 0]) == key([1], [0]) != key([0, 2])
+    assert key() == key([0]) != key([0, 1])
 
 
 def test_a_plan_on_paper(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,11 +115,12 @@ def trained(
     dataset: str = "Set5",
     pixels: Mapping[str, str] = MappingProxyType({}),
     series: str = SERIES,
+    name: str = "",
     **entry: object,
 ) -> None:
     """A run that measured a row of table 1 that was trained here: column -> draws of each image."""
     suite = load_suite("1")
-    row = Row(label(case, seed, series), "hcflow", beside=case, series=series, seed=seed)
+    row = Row(name or label(case, seed, series), "hcflow", beside=case, series=series, seed=seed)
     journal = Journal.begin(out, suite.name, {"own_rows": [asdict(row)]}, PROVENANCE)
     names = [f"image{number:03}" for number in range(max(map(len, columns.values())))]
     seen = {name: pixels.get(name, PIXELS) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "records"))
 from tables_helper import label, measured, trained
 
 from bench.cli.options import suite_of
+from bench.cli.terminal import in_blocks
 from bench.records.tables import Table, build_table
 from bench.report import orderings, write_reports
 from bench.report.grid import build_grid
@@ -34,7 +36,7 @@ def values(mean: float, images: int) -> list[list[float]]:
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     """Table 1 in the small: PSNR on Set5 and Set14, two seeds of case 2; case 5 is above case 3, against the paper."""
-    for dataset, images in (("Set5", 5), ("Set14", 14)):
+    for dataset, images in (("Set5", 6), ("Set14", 14)):
         for case, mean in MEANS.items():
             trained(tmp_path, case, {"psnr_rgb_tau0": values(mean, images)}, dataset=dataset)
         trained(tmp_path, "case2", {"psnr_rgb_tau0": values(27.05, images)}, seed=1, dataset=dataset)
@@ -77,8 +79,10 @@ def test_the_summary_counts_what_holds(table: Table) -> None:
     assert (line["Tau-b"], line["95 % interval"]) == ("0.83", "0.83 to 0.83")  # (13 - 1) / sqrt(14 * 15)
     assert (line["Hold"], line["Reversed"], line["Tied in print"]) == ("13", "1", "1")
     assert line["Noise of training"] == "0.0500 (largest 0.0500)"
-    (pair,) = {pair.texts[2:] for pair in orderings.pair_lines(series, held=False)}
-    assert pair == ("case3", "case5", "+0.11", "−0.1000", "0.00 %", "✗ reversed")
+    pairs = [pair.texts for pair in orderings.pair_lines(series, held=False)]
+    assert [pair[6:] for pair in pairs] == [("0.0001", "0.00 %"), ("0.0312", "0.00 %")]  # 2 / 2**14, 2 / 2**6
+    (pair,) = {pair[2:6] for pair in pairs}
+    assert pair == ("case3 > case5", "✗ reversed", "+0.11", "−0.1000")
 
 
 def test_what_is_printed_elsewhere_and_few_images_are_said(table: Table) -> None:
@@ -86,7 +90,20 @@ def test_what_is_printed_elsewhere_and_few_images_are_said(table: Table) -> None
     text = " ".join(orderings.notes(table.suite, series))
     assert "The paper's order is that on DIV2K." in text
     assert "seeds of case2: 0, 1" in text
-    assert "a hint only: Set5 (5)." in text
+    assert "a hint only: Set5 (6)." in text
+    assert "smallest possible p" not in text
+
+
+def test_five_images_decide_nothing_and_the_notes_say_so(tmp_path: Path) -> None:
+    for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0)):
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(5)})
+    table = build_table(suite_of("4", None, tmp_path), tmp_path)
+    (series,) = orderings_of(table)
+    assert orderings.summary(series) == "Of 3 orderings 0 hold, 0 are reversed, 3 are undecided."
+    assert [pair.texts[6:] for pair in orderings.pair_lines(series)] == [("0.0625", "100.00 %")] * 3
+    assert "Set5: with 5 images the smallest possible p is 0.0625, so that no order can be decided." in orderings.notes(
+        table.suite, series
+    )
 
 
 def test_why_it_proves_less_than_the_papers_table(table: Table) -> None:
@@ -143,6 +160,57 @@ def test_latex_has_it_among_the_notes(table: Table) -> None:
     assert "orderings" not in render_latex(grid, "compact")
 
 
+def test_an_order_that_is_printed_for_another_data_set_is_never_shown_without_saying_so(table: Table) -> None:
+    grid = build_grid(table)
+    for text in (render_text(grid), render_latex(grid), render_markdown(grid)):
+        assert "order is that on DIV2K." in " ".join(text.split())
+
+
+def test_latex_has_no_blank_where_there_is_no_caveat(tmp_path: Path) -> None:
+    for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0)):
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)})
+    text = render_latex(build_grid(build_table(suite_of("4", None, tmp_path), tmp_path)))
+    assert "Rows of the paper: Of 3 orderings" in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert re.search(r"Set5 1\.00 \(1\.00 to 1\.00\)\.(\S|$)", text, re.M)
+
+
+def test_a_series_that_nobody_trained_here_is_a_series(table: Table) -> None:
+    (series,) = orderings_of(table)
+    own, mine = replace(table.suite, name="mine"), replace(series, name="fast")
+    for suite, one in ((own, series), (own, mine), (table.suite, mine)):
+        assert orderings.name(suite, one) == f"Series: {one.name}"
+        assert orderings.caveat(suite, one) == ""
+    assert orderings.name(own, replace(series, name="")) == "Published rows"
+    full = orderings.caveat(table.suite, replace(series, name="paper, 300,000 steps"))
+    assert "parameters" not in full
+    assert "shorter" not in full
+    assert full.startswith("This proves less")
+    text = render_text(replace(build_grid(table), orderings=(mine,)))
+    assert "proves less" not in text
+    assert "proves less" not in render_html(replace(build_grid(table), orderings=(mine,)), Path())
+
+
+def test_orderings_of_an_earlier_report_do_not_stay(table: Table, tmp_path: Path) -> None:
+    to = tmp_path / "to"
+    write_reports(build_grid(table), tmp_path, to)
+    nothing = replace(build_grid(table), orderings=())
+    assert "table1.orderings.json" in [path.name for path in write_reports(nothing, tmp_path, to)]
+    assert json.loads((to / "table1.orderings.json").read_text()) == {"table": "table1", "series": []}
+    assert "orderings.json" not in (to / "table1.html").read_text()
+
+
+def test_two_blocks_of_80_columns_have_every_pair(table: Table) -> None:
+    """The order is in the first."""
+    (series,) = orderings_of(table)
+    pairs = [pair.texts for pair in orderings.pair_lines(series)]
+    blocks = in_blocks(orderings.PAIR_HEADS, pairs, 80, fixed=3)
+    assert [[str(column.header) for column in block.columns] for block in blocks] == [
+        ["Metric", "Data set", "Printed order", "Order", "In print"],
+        ["Metric", "Data set", "Printed order", "Measured", "p", "Share"],
+    ]
+
+
 def test_the_file_for_programs_has_all_of_it(table: Table, tmp_path: Path) -> None:
     written = write_reports(build_grid(table), tmp_path, tmp_path / "to")
     assert [path.name for path in written] == [
@@ -174,11 +242,11 @@ def test_nothing_is_said_where_there_is_nothing_to_say(few: Table, tmp_path: Pat
 def test_rows_of_the_paper_have_no_caveat(tmp_path: Path) -> None:
     for row, mean in (("Bicubic", 28.0), ("SRCNN", 30.0), ("RRDB", 32.0), ("RDN", 31.0)):
         total = {"total": 9} if row == "RDN" else {}
-        measured(tmp_path, row, {str(n): [mean + n] for n in range(4)}, **total)
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)}, **total)
     table = build_table(suite_of("4", None, tmp_path), tmp_path)
     (series,) = orderings_of(table)
     assert orderings.caveat(table.suite, series) == ""
     assert orderings.name(table.suite, series) == "Rows of the paper"
     assert orderings.summary(series) == "Of 3 orderings 3 hold, 0 are reversed, 0 are undecided."
-    assert orderings.notes(table.suite, series)[-1] == "Left out: RDN (4 of 9 images)."
+    assert orderings.notes(table.suite, series)[-1] == "Left out: RDN (6 of 9 images)."
     assert "Noise of training" not in orderings.heads(series)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bench.statistics import agreement as module
-from bench.statistics.agreement import CERTAIN, agreement, tau_b
-from bench.statistics.paired import RESAMPLES
+from bench.statistics import paired
+from bench.statistics.agreement import agreement, tau_b
+from bench.statistics.paired import LEVEL, compare
 
 few = st.integers(-3, 3).map(float)
 lists = st.integers(3, 9).flatmap(lambda n: st.tuples(*[st.lists(few, min_size=n, max_size=n)] * 2))
@@ -71,7 +73,9 @@ def test_pairs_and_interval_are_those_of_brute_force(direction: str, monkeypatch
         share = np.mean([gaps[one].mean() > 0 for one in picked])
         assert pair.share == pytest.approx(share, abs=1e-12)
         assert sign * pair.measured == pytest.approx(gaps.mean(), abs=1e-12)
-        assert pair.answer == ("holds" if share >= 0.975 else "reversed" if share <= 0.025 else "undecided")
+        p = np.mean([abs(np.mean(gaps * signs)) >= abs(gaps.mean()) - 1e-12 for signs in product((1, -1), repeat=7)])
+        assert pair.p == pytest.approx(p, abs=1e-12)
+        assert pair.answer == ("undecided" if p > LEVEL else "holds" if gaps.mean() > 0 else "reversed")
 
 
 def test_the_seed_alone_decides_what_is_drawn() -> None:
@@ -86,8 +90,8 @@ def test_the_order_of_systems_changes_nothing() -> None:
     one = agreement(printed, values, "lower")
     other = agreement([printed[i] for i in order], values[order], "lower")
     assert (one.tau, one.low, one.high, one.tied) == (other.tau, other.low, other.high, other.tied)
-    assert {(p.better, p.worse, p.printed, p.share, p.answer) for p in one.pairs} == {
-        (order[p.better], order[p.worse], p.printed, p.share, p.answer) for p in other.pairs
+    assert {(p.better, p.worse, p.printed, p.p, p.share, p.answer) for p in one.pairs} == {
+        (order[p.better], order[p.worse], p.printed, p.p, p.share, p.answer) for p in other.pairs
     }
 
 
@@ -114,12 +118,13 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
 
 def test_equal_means_are_neither_order() -> None:
     """The same values in another order of images: sums that differ in the last bit are equal."""
-    base = np.array([0.1, 0.2, 0.3, 0.7])
+    base = np.array([0.1, 0.2, 0.3, 0.7, 0.3, 0.1])
     values = np.stack([base, base[::-1], base, base + 1])
     found = agreement([1.0, 2.0, 3.0, 4.0], values, "higher")
     assert found.tau == pytest.approx(stats.kendalltau([1, 2, 3, 4], [0, 0, 0, 1]).statistic, abs=1e-15)
     by_pair = {(pair.better, pair.worse): pair for pair in found.pairs}
     assert (by_pair[2, 0].measured, by_pair[2, 0].share, by_pair[2, 0].answer) == (0.0, 0.5, "undecided")
+    assert by_pair[2, 0].p == 1
     assert by_pair[3, 0].answer == "holds"
 
 
@@ -154,7 +159,7 @@ def test_resamples_without_an_order_have_no_interval() -> None:
 
 
 def test_pairs_closer_than_the_noise_of_training_are_not_judged() -> None:
-    values = np.array([[10.0] * 5, [11.0] * 5, [13.0] * 5])
+    values = np.array([[10.0] * 6, [11.0] * 6, [13.0] * 6])
     answers = {
         noise: [pair.answer for pair in agreement([1, 2, 3], values, "higher", noise).pairs] for noise in (1, 2.5)
     }
@@ -165,17 +170,60 @@ def test_pairs_closer_than_the_noise_of_training_are_not_judged() -> None:
     assert (reversed_.count("reversed"), reversed_.count("within noise"), reversed_.count("holds")) == (1, 2, 0)
 
 
-def test_the_interval_covers_what_it_says() -> None:
-    """Systems without any difference: an order of two is found with about 5 %, half of it as the printed one."""
-    assert CERTAIN == 0.975
-    assert RESAMPLES == 10_000
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("images", [5, 6, 9, pytest.param(14, marks=pytest.mark.slow), 40])
+def test_systems_without_any_difference_are_seldom_told_apart(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In at most 5 % of the pairs, half of them as printed; few images never tell any apart.
+
+    One pair of each trial, so that trials are independent: binomial, four standard deviations.
+    """
+    assert LEVEL == 0.05
+    monkeypatch.setattr(module, "RESAMPLES", 1)  # of the interval, which decides nothing
+    monkeypatch.setattr(paired, "RESAMPLES", 199)  # random patterns of 40 images: p counts the observed one, too
+    rng, trials = np.random.default_rng(0), 400
     answers = [
-        pair.answer
-        for trial in range(60)
-        for pair in agreement([1.0, 2.0, 3.0], rng.normal(size=(3, 100)), "higher", seed=trial).pairs
+        agreement([1.0, 2.0, 3.0], rng.normal(size=(3, images)), "higher", seed=trial).pairs[0].answer
+        for trial in range(trials)
     ]
-    assert 150 <= answers.count("undecided") <= 178  # of 180, 171 expected
+    most = 0 if images == 5 else LEVEL * trials + 4 * np.sqrt(LEVEL * (1 - LEVEL) * trials)
+    told = answers.count("holds") + answers.count("reversed")
+    assert told <= most
+    assert images == 5 or (answers.count("holds") and answers.count("reversed"))
+
+
+@pytest.mark.parametrize("images", [2, 3, 4, 5])
+def test_few_images_decide_nothing_however_far_apart_the_systems_are(images: int) -> None:
+    """As `bench compare` says: the smallest p of five images is 0.0625."""
+    values = np.array([[1.0], [100.0], [1000.0]]) + np.arange(images)
+    found = agreement([1.0, 2.0, 3.0], values, "higher")
+    assert {pair.p for pair in found.pairs} == {2 / 2**images}
+    assert found.count("undecided") == 3
+    assert agreement([1.0, 2.0, 3.0], values[:, [0] * 6], "higher").count("holds") == 3
+
+
+@pytest.mark.parametrize("images", [5, 14, 30])
+def test_p_is_that_of_compare_to_the_last_digit(images: int) -> None:
+    values = scores(13, images)
+    found = agreement([float(i) for i in range(13)], values, "lower", seed=4)
+    assert len(found.pairs) > module._TOGETHER  # more than are tested at once
+    for pair in found.pairs[::7]:
+        a, b = ([[value] for value in values[index]] for index in (pair.better, pair.worse))
+        assert pair.p == compare(a, b, "lower", seed=4).p
+
+
+def test_many_systems_take_no_more_memory_than_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of resamples has as many rows as its widest array allows: pairs where these are more than images."""
+    widths = []
+    real = module.batches
+
+    def watched(count: int, width: int) -> Iterator[tuple[int, int]]:
+        widths.append(width)
+        return real(count, width)
+
+    monkeypatch.setattr(module, "batches", watched)
+    monkeypatch.setattr(module, "RESAMPLES", 10)
+    agreement([float(i) for i in range(20)], scores(20, 5), "higher")
+    agreement([1.0, 2.0, 3.0], scores(3, 50), "higher")
+    assert widths == [190, 50]
 
 
 @pytest.mark.parametrize(

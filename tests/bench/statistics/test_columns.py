@@ -12,8 +12,8 @@ from tables_helper import TABLE4, measured
 
 from bench.records.tables import build_table
 from bench.report.grid import build_grid
-from bench.statistics.columns import LEVEL, TEST, Best, best_of_columns, remark, ties_of
-from bench.statistics.paired import RESAMPLES, holm, permutation_p, sign_flips, smallest_p
+from bench.statistics.columns import TEST, Best, best_of_columns, remark, ties_of
+from bench.statistics.paired import LEVEL, RESAMPLES, holm, permutation_p, sign_flips, smallest_p
 from bench.statistics.pairing import System, pairings
 
 

@@ -16,8 +16,9 @@ from bench.errors import BenchError
 from bench.records.journal import Entry, Journal, Restored
 from bench.records.store import Writer
 from bench.records.tables import Table, build_table
+from bench.report.grid import build_grid
 from bench.statistics.agreement import agreement
-from bench.statistics.orderings import chosen, orderings_of, published_row
+from bench.statistics.orderings import chosen, orderings_of, published_row, remarks
 from bench.statistics.series import Ordering, Series
 from bench.suites.suite import Row
 
@@ -26,7 +27,7 @@ PAPER = {"case1": 4.76, "case2": 28.73, "case3": 28.71, "case4": 18.95, "case5":
 BETTER = [20.0, 31.0, 30.0, 24.0, 29.0, 30.5]  # of these cases, here
 
 
-def values(mean: float, images: int = 5) -> list[list[float]]:
+def values(mean: float, images: int = 6) -> list[list[float]]:
     """Of images that differ by more than the cases do."""
     return [[mean + 3 * math.sin(number)] for number in range(images)]
 
@@ -62,7 +63,7 @@ def test_rows_that_were_trained_here_stand_for_those_of_the_paper(tmp_path: Path
     assert one.result.tau == pytest.approx(stats.kendalltau(list(PAPER.values()), BETTER).statistic, abs=1e-12)
     arrays = np.array([[draws[0] for draws in values(mean)] for mean in BETTER])
     assert one.result == agreement(list(PAPER.values()), arrays, "higher")
-    assert (len(one.result.pairs), one.result.tied, one.result.n) == (14, 1, 5)  # case3 and HCFlow are printed as equal
+    assert (len(one.result.pairs), one.result.tied, one.result.n) == (14, 1, 6)  # case3 and HCFlow are printed as equal
     assert set(by_names(one).values()) == {"holds"}
     assert (series.pairs, series.tied, series.count("holds")) == (14, 1, 14)
     assert (one.noise, one.left_out) == ((), ())
@@ -74,7 +75,7 @@ def test_a_row_is_left_out_where_it_has_no_whole_finite_value(tmp_path: Path) ->
     trained(tmp_path, "HCFlow", {PSNR: values(30.5)}, total=7)
     one = the_one(tmp_path)
     assert [member.name for member in one.members] == ["case1", "case2", "case3", "case4"]
-    assert one.left_out == ((label("case5"), "infinite"), (label("HCFlow"), "5 of 7 images"))
+    assert one.left_out == ((label("case5"), "infinite"), (label("HCFlow"), "6 of 7 images"))
 
 
 def test_a_row_without_a_published_value_is_left_out(tmp_path: Path) -> None:
@@ -106,11 +107,11 @@ def test_an_image_counts_with_the_mean_of_its_draws_where_all_rows_have_its_pixe
 
 def test_rows_of_other_images_do_not_stop_the_rest(tmp_path: Path) -> None:
     train_all(tmp_path, BETTER[:5])
-    trained(tmp_path, "HCFlow", {PSNR: values(30.0)}, pixels={f"image{n:03}": "1" * 64 for n in range(5)})
+    trained(tmp_path, "HCFlow", {PSNR: values(30.0)}, pixels={f"image{n:03}": "1" * 64 for n in range(6)})
     one = the_one(tmp_path)
     assert [member.name for member in one.members] == list(PAPER)[:5]
     assert one.left_out == ((label("HCFlow"), "other images than the rest"),)
-    assert one.result.n == 5
+    assert one.result.n == 6
 
 
 def test_seeds_tell_the_noise_of_training(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_the_lowest_seed_that_is_whole_is_put_in_order(tmp_path: Path) -> None:
     trained(tmp_path, "case2", {PSNR: values(31.0)}, total=9)
     one = the_one(tmp_path)
     assert {member.seed for member in one.members} == {1}
-    assert one.left_out == ((label("case2"), "5 of 9 images"),)
+    assert one.left_out == ((label("case2"), "6 of 9 images"),)
     assert [noise.difference for noise in one.noise] == pytest.approx([1.0] * 3)
 
 
@@ -151,11 +152,113 @@ def test_a_seed_on_other_images_is_no_noise(tmp_path: Path) -> None:
     assert one.left_out == ((label("case5", 1), "other images than the rest"),)
 
 
+def test_one_image_with_other_pixels_in_one_row_costs_that_row_not_the_image(tmp_path: Path) -> None:
+    train_all(tmp_path, BETTER[:5])
+    trained(tmp_path, "HCFlow", {PSNR: values(30.5)}, pixels={"image002": "1" * 64})
+    one = the_one(tmp_path)
+    assert [member.name for member in one.members] == list(PAPER)[:5]
+    assert one.left_out == ((label("HCFlow"), "other images than the rest"),)
+    assert (one.result.n, one.cell.total) == (6, 6)
+
+
+def test_a_row_whose_lowest_seed_has_other_images_is_put_in_order_with_the_next(tmp_path: Path) -> None:
+    train_all(tmp_path, BETTER[:4])
+    other = {f"image{n:03}": "1" * 64 for n in range(6)}
+    trained(tmp_path, "case5", {PSNR: values(20.0)}, pixels=other)
+    for seed, mean in ((1, 29.0), (2, 29.5)):
+        trained(tmp_path, "case5", {PSNR: values(mean)}, seed=seed)
+    one = the_one(tmp_path)
+    assert [(member.name, member.seed) for member in one.members][-1] == ("case5", 1)
+    assert [(noise.name, noise.seeds) for noise in one.noise] == [("case5", (1, 2))]
+    assert one.largest_noise == pytest.approx(0.5)
+    assert one.left_out == ((label("case5"), "other images than the rest"),)
+
+
+def test_only_rows_that_are_compared_tell_noise(tmp_path: Path) -> None:
+    """All trainings of case 5 are on other images."""
+    train_all(tmp_path, BETTER[:4])
+    other = {f"image{n:03}": "1" * 64 for n in range(6)}
+    for seed, mean in ((0, 20.0), (1, 29.0)):
+        trained(tmp_path, "case5", {PSNR: values(mean)}, seed=seed, pixels=other)
+    one = the_one(tmp_path)
+    assert (one.noise, len(one.members)) == ((), 4)
+    assert {name for name, _ in one.left_out} == {label("case5"), label("case5", 1)}
+
+
+def test_a_second_row_of_one_seed_is_no_noise_of_training(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    rows = {"A": 28, "B": 29, "C": 30}
+    text = MINE + "".join(
+        MINE_ROW.format(name=name, more=f'published = {{ Set5_psnr_y = "{value}" }}') for name, value in rows.items()
+    )
+    extra = [("A1", "A", 1), ("A2", "A", 1), ("B1", "B", 1), ("C1", "C", 1), ("C2", "C", 2)]
+    for name, beside, seed in extra:
+        text += MINE_ROW.format(name=name, more=f'beside = "{beside}"\nseries = "mine"\nseed = {seed}')
+    file.write_text(text)
+    measure_mine(tmp_path, {name: 30.0 + number for number, (name, *_) in enumerate(extra)})
+    (mine,) = orderings_of(table_of(tmp_path, None, file))
+    (one,) = mine.orderings
+    assert [member.row for member in one.members] == ["A1", "B1", "C1"]
+    assert one.left_out == (("A2", "a second row of seed 1"),)
+    assert [(noise.name, noise.seeds) for noise in one.noise] == [("C", (1, 2))]
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_where_a_column_is_printed_is_told_by_all_rows_of_the_table(more: bool, tmp_path: Path) -> None:
+    """The series' rows are printed on Set5 alone; where the column is printed for Set14, too, there is no order."""
+    text = MINE.replace('["Set5"]', '["Set5", "Set14", "BSD100"]')
+    for name, value in {"A": 28, "B": 29, "C": 30}.items():
+        text += MINE_ROW.format(name=name, more=f'published = {{ Set5_psnr_y = "{value}" }}')
+        text += MINE_ROW.format(name=f"{name} (mine)", more=f'beside = "{name}"\nseries = "mine"')
+    text += MINE_ROW.format(name="D", more='published = { Set14_psnr_y = "31" }') if more else ""
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    measure_mine(tmp_path, {f"{name} (mine)": 30.0 for name in "ABC"}, "BSD100")
+    found = [
+        (s.name, one.cell.dataset, one.printed_on)
+        for s in orderings_of(table_of(tmp_path, None, file))
+        for one in s.orderings
+    ]
+    assert found == ([] if more else [("mine", "BSD100", "Set5")])
+
+
+def test_why_nothing_can_be_put_in_order_is_said_row_by_row(tmp_path: Path) -> None:
+    train_all(tmp_path, BETTER[:2])
+    trained(tmp_path, "case3", {PSNR: values(30.0)}, total=9)
+    trained(tmp_path, "case4", {PSNR: [[math.inf], *values(24.0)[1:]]})
+    trained(tmp_path, "case5", {PSNR: values(29.0)}, pixels={f"image{n:03}": "1" * 64 for n in range(6)})
+    table = table_of(tmp_path)
+    assert orderings_of(table) == ()
+    with pytest.raises(BenchError) as caught:
+        chosen((), table, ["Set5"], [PSNR])
+    message = str(caught.value)
+    assert f"6 of 9 images: {label('case3')}" in message
+    assert f"infinite: {label('case4')}" in message
+    assert f"other images than the rest: {label('case5')}" in message
+    assert "\n" not in message
+
+
+def test_rows_that_a_version_without_series_measured_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    for case, mean in zip(list(PAPER)[:3], BETTER, strict=False):
+        trained(tmp_path, case, {PSNR: values(mean)}, series="", name=label(case))
+    table = table_of(tmp_path)
+    assert orderings_of(table) == ()
+    again = "measured by a version without series"
+    with pytest.raises(BenchError, match=f"{again}: .*case1.*case2.*case3.*--ablation all --budget small` again"):
+        chosen((), table, [], [])
+    (said,) = remarks(table)
+    assert label("case3") in said
+    assert "`python -m bench run --ablation all --budget small` again" in said
+    assert said in build_grid(table).remarks
+    train_all(tmp_path, BETTER[:3])
+    assert remarks(table_of(tmp_path)) == []
+
+
 def test_series_are_kept_apart_and_the_papers_own_rows_come_first(tmp_path: Path) -> None:
     train_all(tmp_path, BETTER[:3])
     train_all(tmp_path, BETTER[:4], series="hour, 9 steps")
     for row, mean in zip(("case3", "case4", "case5"), (30.0, 31.0, 29.0), strict=True):
-        measured(tmp_path, row, {str(n): [mean + n] for n in range(4)}, dataset="DIV2K", column=PSNR, table="1")
+        measured(tmp_path, row, {str(n): [mean + n] for n in range(6)}, dataset="DIV2K", column=PSNR, table="1")
     found = orderings_of(table_of(tmp_path))
     assert [(series.name, len(series.members)) for series in found] == [("", 3), (SERIES, 3), ("hour, 9 steps", 4)]
     assert (found[0].orderings[0].printed_on, found[0].orderings[0].cell.dataset) == ("DIV2K", "DIV2K")
@@ -186,6 +289,20 @@ method = "bicubic"
 """
 
 
+def measure_mine(out: Path, means: Mapping[str, float], dataset: str = "Set5") -> None:
+    """A run of rows of `mine.toml` over six images."""
+    journal = Journal.begin(out, "mine", {}, {})
+    for name, mean in means.items():
+        with Writer(out, journal.run, {"draws": 1, "row": name, "dataset": dataset}) as writer:
+            for image in range(6):
+                value = {"psnr": (mean + image / 10,), "count": (1.0,)}
+                writer.append(str(image), PIXELS, value, {"seconds": 0.1})
+        measures = {"psnr@y,crop4,u8": "psnr", "parameters@all": "count"}
+        restored = (Restored(writer.restoration, 0.0, 1, measures, deterministic=True),)
+        journal.note(Entry(name, dataset, "done", total=6, restored=restored))
+    journal.end(1.0)
+
+
 def test_a_table_of_your_own_with_published_values_in_it(tmp_path: Path) -> None:
     rows = {"A": "28.0", "B": "29.0", "C": "30.0"}
     text = MINE + "".join(
@@ -198,16 +315,8 @@ def test_a_table_of_your_own_with_published_values_in_it(tmp_path: Path) -> None
     text += MINE_ROW.format(name="F", more="")
     file = tmp_path / "mine.toml"
     file.write_text(text)
-    journal = Journal.begin(tmp_path, "mine", {}, {})
-    for name, mean in zip((*rows, *(f"{row} (mine)" for row in rows), "F"), (28, 30, 29, 31, 32, 33, 34), strict=True):
-        with Writer(tmp_path, journal.run, {"draws": 1, "row": name, "dataset": "Set5"}) as writer:
-            for image in range(5):
-                value = {"psnr": (mean + image / 10,), "count": (1.0,)}
-                writer.append(str(image), PIXELS, value, {"seconds": 0.1})
-        measures = {"psnr@y,crop4,u8": "psnr", "parameters@all": "count"}
-        restored = (Restored(writer.restoration, 0.0, 1, measures, deterministic=True),)
-        journal.note(Entry(name, "Set5", "done", total=5, restored=restored))
-    journal.end(1.0)
+    names = (*rows, *(f"{row} (mine)" for row in rows), "F")
+    measure_mine(tmp_path, dict(zip(names, (28, 30, 29, 31, 32, 33, 34), strict=True)))
     own, mine = orderings_of(table_of(tmp_path, None, file))
     assert [one.cell.column for one in own.orderings] == ["psnr_y"]  # of a fact, neither more nor less is better
     assert by_names(own.orderings[0]) == {("C", "B"): "reversed", ("C", "A"): "holds", ("B", "A"): "holds"}

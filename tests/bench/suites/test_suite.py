@@ -148,6 +148,8 @@ def test_a_suite_of_your_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ('method = "bicubic"', 'method = "bicubic"\nseries = "a\\u001bb"', "without control characters, got a\\?b"),
+        ('method = "bicubic"', 'method = "bicubic"\nseed = -1', "expected a seed from 0, got -1"),
         ("draws = 3", "draws = 3\ndrawz = 5", "unknown key 'drawz'; did you mean draws"),
         ("scale = 4\n", "", "expected the key 'scale', which is missing"),
         ("draws = 3", "draws = 0", "expected 1 to 1000 draws, got 0"),
