@@ -1,6 +1,6 @@
 """Makes the pictures of docs/latents.md with the commands that stand there.
 
-    python docs/images/make_latents.py
+python docs/images/make_latents.py
 """
 
 from __future__ import annotations
