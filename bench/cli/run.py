@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.cli.options import add_out, add_suite, add_table, add_trust, named_suite, one_of, positive, suite_of, whole
 from bench.cli.sharing_options import add_sharing, check, seeds_of
 from hcflow.cli.entry import loading, quiet, subparser
+from hcflow.train.recipe import BUDGETS
 
 if TYPE_CHECKING:
     from bench.runs.runner import Request
@@ -64,7 +65,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--as", dest="name", default="", metavar="NAME", help="name of that row (default: the file's name)"
     )
     custom.add_argument(
-        "--budget", metavar="BUDGET", help="with --ablation: train the case first, unless it is trained"
+        "--budget",
+        type=one_of(*BUDGETS),
+        metavar="BUDGET",
+        help=f"with --ablation: train the case first, unless it is trained ({', '.join(BUDGETS)})",
     )
     custom.add_argument(
         "--train-data",

@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.training import plugin as training
 from hcflow.errors import HCFlowError
 from hcflow.images.io import ImageError
-from hcflow.train.recipe import Budget, Recipe
+from hcflow.train.recipe import BUDGETS, Budget, Recipe
 from hcflow.train.recipes import RECIPES
 from hcflow.train.session import SessionWatcher, Settings, files_of, is_finished, train
 
@@ -51,8 +51,10 @@ def recipe_of(row: str, budget: Budget) -> Recipe:
     """The recipe of a row of Table 1 at a budget: at `small` that of a small network, else the paper's.
 
     Raises:
-        BenchError: no such row.
+        BenchError: no such row or budget.
     """
+    if budget not in BUDGETS:
+        raise BenchError(f"expected a budget of {', '.join(BUDGETS)}, got {budget!r}")
     if row not in ROWS:
         raise BenchError(f"expected a row of table 1, got {row!r}; choose from {', '.join(ROWS)}")
     name = f"{row.lower()}_small" if budget == "small" else _PAPER_RECIPES[row]

@@ -102,5 +102,7 @@ def test_a_folder_that_was_trained_with_another_seed_is_not_the_rows(trainings, 
 def test_mistakes_are_one_line(trainings):
     with pytest.raises(BenchError, match=r"row of table 1, got 'case9'; choose from case1, .*, HCFlow"):
         recipe_of("case9", "small")
+    with pytest.raises(BenchError, match="expected a budget of smoke, small, hour, paper, got 'smal'"):
+        recipe_of("case1", "smal")  # which would train for days
     with pytest.raises(BenchError, match="case1 at the budget small: expected training images, got none; give --train"):
         list(train_rows(["case1"], "small", [], "cpu", Watcher()))
