@@ -42,7 +42,7 @@ def read_toml(path: Path) -> object:
             raise ConfigError(f"{path}: expected a recipe file of at most {_LONGEST >> 20} MiB, got a larger one")
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: expected a recipe file, got {error.strerror}") from None
+        raise ConfigError(f"{path}: expected a recipe file, got: {(error.strerror or str(error)).lower()}") from None
     except RecursionError:
         raise ConfigError(f"{path}: expected at most {_DEEPEST} levels of nesting, got more") from None
     except ConfigError:
